@@ -12,14 +12,16 @@
             "binding/file_table.cc",
             "binding/operation.cc",
             "binding/engine.cc",
+            "binding/inspect.cc",
             "binding/wakeup.cc",
+            "binding/engine_host.cc",
             "binding/engine_wrap.cc",
             "binding/addon.cc"
           ]
         }]
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "NODE_ADDON_API_CPP_EXCEPTIONS_ALL=0"],
+      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "NAPI_DISABLE_CPP_EXCEPTIONS"],
       "cflags": ["-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"],
       "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fno-rtti"],
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"]

@@ -1,0 +1,36 @@
+// What the addon exports, once for each environment: the main thread and every worker.
+#include <napi.h>
+
+#include "engine_wrap.h"
+#include "inspect.h"
+
+namespace {
+
+// inspect(fd, out: Float64Array): 0 or -errno. See lib/native.ts for what `out` receives.
+Napi::Value inspect(const Napi::CallbackInfo& info) {
+  uring::FileFacts facts = {};
+  const int error = uring::inspect(info[0].As<Napi::Number>().Int32Value(), facts);
+  double* out = info[1].As<Napi::Float64Array>().Data();
+  out[0] = facts.regular;
+  out[1] = facts.append;
+  out[2] = static_cast<double>(facts.size);
+  out[3] = static_cast<double>(facts.position);
+  return Napi::Number::New(info.Env(), error);
+}
+
+Napi::Value seek(const Napi::CallbackInfo& info) {
+  const int error = uring::seek(info[0].As<Napi::Number>().Int32Value(),
+                                info[1].As<Napi::Number>().Int64Value());
+  return Napi::Number::New(info.Env(), error);
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  exports.Set("Engine", uring::EngineWrap::define(env));
+  exports.Set("inspect", Napi::Function::New<inspect>(env));
+  exports.Set("seek", Napi::Function::New<seek>(env));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, init)

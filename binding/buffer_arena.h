@@ -1,0 +1,61 @@
+// One huge-page arena, registered with the ring a 2 MiB segment at a time and split into buffers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "ring.h"
+
+namespace uring {
+
+class BufferArena {
+ public:
+  static constexpr size_t segment_bytes = size_t{2} << 20;  // one huge page on x86-64 and arm64
+  // 8 MiB together: what RLIMIT_MEMLOCK commonly lets an unprivileged user register.
+  static constexpr uint32_t segments_max = 4;
+  static constexpr uint32_t buffer_bytes_min = 4096;
+  static constexpr int64_t none = -1;
+
+  BufferArena() = default;
+  ~BufferArena();
+  BufferArena(const BufferArena&) = delete;
+  BufferArena& operator=(const BufferArena&) = delete;
+
+  // Announces an empty table to the ring; where the kernel refuses, buffers stay unregistered.
+  void attach(Ring& ring);
+  // The offset of a buffer of at least `bytes`, or `none` when the arena is used up.
+  int64_t acquire(uint32_t bytes);
+  void release(int64_t offset);
+
+  bool contains(uint64_t offset, uint64_t bytes) const;
+  void* address(uint64_t offset) const { return base_ + offset; }
+  // The index under which the kernel knows this buffer's segment, or -1.
+  int registered_index(uint64_t offset) const;
+  uint32_t in_use() const { return in_use_; }
+  uint32_t registered_segments() const;
+  // Gives up the memory without unmapping it: something may still write there.
+  void leak() { mapping_ = nullptr; }
+
+ private:
+  struct Segment {
+    uint32_t buffer_bytes = 0;  // 0: no class yet
+    bool registered = false;
+    bool registration_tried = false;
+    uint32_t in_use = 0;
+    std::vector<uint16_t> free;
+  };
+
+  bool reserve();
+  Segment* segment_for(uint32_t buffer_bytes);
+  void prepare(uint32_t index, uint32_t buffer_bytes);
+
+  Ring* ring_ = nullptr;
+  bool table_ = false;
+  void* mapping_ = nullptr;
+  char* base_ = nullptr;
+  uint32_t in_use_ = 0;
+  Segment segments_[segments_max];
+};
+
+}  // namespace uring

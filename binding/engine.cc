@@ -1,0 +1,155 @@
+#include "engine.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <poll.h>
+
+#include "check.h"
+
+namespace uring {
+namespace {
+
+constexpr uint64_t cancel_user_data = ~uint64_t{0};
+
+uint64_t user_data_of(uint32_t slot, uint32_t generation) {
+  return uint64_t{generation} << 32 | slot;
+}
+
+}  // namespace
+
+int Engine::open(const RingOptions& options) {
+  const int error = ring_.open(options);
+  if (error < 0) return error;
+  slots_.resize(capacity());
+  arena_.attach(ring_);
+  files_.attach(ring_);
+  return 0;
+}
+
+bool Engine::staged() const {
+  return shared_.header[Shared::staged] != shared_.header[Shared::taken];
+}
+
+int Engine::submit() {
+  if (!cancels_.empty()) stage_cancel();
+  while (staged() || ring_.unsubmitted() > 0) {
+    while (staged()) {
+      io_uring_sqe* sqe = ring_.get_sqe();
+      if (sqe == nullptr) break;  // full: enter, then go on
+      take(*sqe);
+    }
+    const uint32_t before = ring_.unsubmitted();
+    const int taken = ring_.submit();
+    count(enters);
+    if (taken < 0) return taken;
+    // The queue moves by what the kernel consumed, which is what it says it took.
+    URING_CHECK(before - ring_.unsubmitted() == static_cast<uint32_t>(taken));
+    if (taken == 0) return -EAGAIN;
+  }
+  return 0;
+}
+
+// The next staged descriptor becomes an entry; from here on its slot is in flight.
+void Engine::take(io_uring_sqe& sqe) {
+  const Descriptor& next = descriptor(shared_.header[Shared::taken]++);
+  URING_CHECK(next.slot < slots_.size());
+  Slot& slot = slots_[next.slot];
+  URING_CHECK(!slot.in_flight);
+  slot.in_flight = true;
+  slot.generation++;
+  in_flight_++;
+  count(submitted);
+  URING_CHECK(prepare(sqe, next, arena_));
+  sqe.user_data = user_data_of(next.slot, slot.generation);
+}
+
+void Engine::cancel(uint32_t index) {
+  URING_CHECK(index < slots_.size());
+  // Everything staged before this call is taken first, so that the slot has its generation.
+  submit();
+  if (!slots_[index].in_flight) return;
+  cancels_.push_back(user_data_of(index, slots_[index].generation));
+  submit();
+}
+
+// One cancel at a time, so that one reserved completion is enough. It ends at once: the kernel either
+// finds the operation or it does not.
+void Engine::stage_cancel() {
+  while (!cancel_in_flight_ && !cancels_.empty()) {
+    const uint64_t target = cancels_.front();
+    const Slot& slot = slots_[static_cast<uint32_t>(target)];
+    if (slot.in_flight && slot.generation == target >> 32) {
+      io_uring_sqe* sqe = ring_.get_sqe();
+      if (sqe == nullptr) return;
+      prepare_cancel(*sqe, target, cancel_user_data);
+      cancel_in_flight_ = true;
+    }
+    cancels_.pop_front();
+  }
+}
+
+uint32_t Engine::reap() {
+  const uint32_t reaped = reap_into(shared_.completions, shared_.completions_max);
+  shared_.header[Shared::completed] = reaped;
+  shared_.header[Shared::dispatched] = 0;
+  count(completed, reaped);
+  double& largest = shared_.counters[largest_batch];
+  largest = std::max(largest, static_cast<double>(reaped));
+  return reaped;
+}
+
+uint32_t Engine::reap_into(Completion* out, uint32_t max) {
+  constexpr uint32_t batch = 64;
+  io_uring_cqe cqes[batch];
+  uint32_t reaped = 0;
+  while (reaped < max) {
+    const uint32_t copied = ring_.reap(cqes, std::min(batch, max - reaped));
+    for (uint32_t i = 0; i < copied; i++) reaped += finish(cqes[i], out[reaped]);
+    if (copied < batch) break;
+  }
+  if (!cancel_in_flight_ && !cancels_.empty()) submit();
+  return reaped;
+}
+
+// False for completions that nobody waits for.
+bool Engine::finish(const io_uring_cqe& cqe, Completion& out) {
+  if (cqe.user_data == cancel_user_data) {
+    cancel_in_flight_ = false;
+    return false;
+  }
+  const auto index = static_cast<uint32_t>(cqe.user_data);
+  const auto generation = static_cast<uint32_t>(cqe.user_data >> 32);
+  URING_CHECK(index < slots_.size());
+  Slot& slot = slots_[index];
+  URING_CHECK(slot.in_flight && slot.generation == generation);
+  slot.in_flight = false;
+  in_flight_--;
+  out = {index, cqe.res, cqe.flags, generation};
+  return true;
+}
+
+bool Engine::drain(std::chrono::milliseconds bound) {
+  const auto deadline = std::chrono::steady_clock::now() + bound;
+  submit();
+  for (uint32_t i = 0; i < slots_.size(); i++) {
+    if (slots_[i].in_flight) cancels_.push_back(user_data_of(i, slots_[i].generation));
+  }
+  submit();
+  Completion discarded[64];
+  for (;;) {
+    while (reap_into(discarded, std::size(discarded)) > 0) {
+    }
+    if (in_flight_ == 0 && !cancel_in_flight_) return true;
+    const auto left = deadline - std::chrono::steady_clock::now();
+    const auto left_ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
+    if (left_ms <= 0) return false;
+    // EINTR is welcome: with COOP_TASKRUN completions are posted on the way out of any system call.
+    pollfd ring = {.fd = ring_.fd(), .events = POLLIN, .revents = 0};
+    poll(&ring, 1, static_cast<int>(std::min<decltype(left_ms)>(left_ms, 100)));
+    if (unfinished()) submit();
+  }
+}
+
+void Engine::leak() { arena_.leak(); }
+
+}  // namespace uring

@@ -1,0 +1,103 @@
+// The engine: a ring, its buffers and files, and the table of what is in flight.
+// It knows nothing of Node; one thread owns it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "buffer_arena.h"
+#include "file_table.h"
+#include "operation.h"
+#include "ring.h"
+
+namespace uring {
+
+struct Completion {
+  uint32_t slot;
+  int32_t result;
+  uint32_t flags;
+  uint32_t generation;
+};
+static_assert(sizeof(Completion) == 16);
+
+// Memory shared with JavaScript. Both sides run on one thread, so no word needs to be atomic.
+struct Shared {
+  enum Word { staged, taken, completed, dispatched, referenced, words };
+
+  uint32_t* header;         // `words` of them
+  Descriptor* descriptors;  // a power of two
+  uint32_t descriptors_mask;
+  Completion* completions;
+  uint32_t completions_max;
+  double* counters;  // in the order of Engine::Counter
+};
+
+class Engine {
+ public:
+  enum Counter { submitted, completed, enters, wakeups, largest_batch, counters };
+  // How often submit may stage, submit and drain again in one wake-up: 1 is slow with one operation
+  // in flight, 16 kept timers waiting for 15-40 ms.
+  static constexpr int rounds_max = 4;
+
+  Engine() = default;
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // 0 or -errno.
+  int open(const RingOptions& options);
+  // Must follow a successful open: its sizes depend on how many entries the kernel granted.
+  void share(const Shared& shared) { shared_ = shared; }
+
+  // How many operations may be in flight: one place in the completion queue is kept for a cancel,
+  // so that a ring full of operations that never end can still be cancelled.
+  uint32_t capacity() const { return ring_.cq_entries() - 1; }
+  uint32_t in_flight() const { return in_flight_; }
+  bool staged() const;
+  bool idle() const { return in_flight_ == 0 && !staged() && !unfinished(); }
+  // True when the kernel had no memory for a submission: try again later.
+  bool unfinished() const { return ring_.unsubmitted() > 0 || !cancels_.empty(); }
+
+  // Turns every staged descriptor into an entry and enters the kernel. 0 or -errno.
+  int submit();
+  // Copies completions to the shared ring and frees their slots. Returns how many.
+  uint32_t reap();
+  // Asks the kernel to end an operation. It still ends by its own completion, and only then.
+  void cancel(uint32_t slot);
+  // Cancels everything and waits for every completion, for at most this long. True if none is left.
+  bool drain(std::chrono::milliseconds bound);
+  void count(Counter counter, double by = 1) { shared_.counters[counter] += by; }
+
+  Ring& ring() { return ring_; }
+  BufferArena& arena() { return arena_; }
+  FileTable& files() { return files_; }
+  Descriptor& descriptor(uint32_t index) {
+    return shared_.descriptors[index & shared_.descriptors_mask];
+  }
+  // Gives up what is still in flight: its memory and its ring stay, for the kernel may use them.
+  void leak();
+
+ private:
+  // An in-flight operation. The generation tells a late completion from the slot's next user's.
+  struct Slot {
+    uint32_t generation = 0;
+    bool in_flight = false;
+  };
+
+  void take(io_uring_sqe& sqe);
+  void stage_cancel();
+  bool finish(const io_uring_cqe& cqe, Completion& out);
+  uint32_t reap_into(Completion* out, uint32_t max);
+
+  Ring ring_;
+  BufferArena arena_;
+  FileTable files_;
+  Shared shared_ = {};
+  std::vector<Slot> slots_;
+  std::deque<uint64_t> cancels_;  // user_data of operations to cancel, not yet asked for
+  bool cancel_in_flight_ = false;
+  uint32_t in_flight_ = 0;
+};
+
+}  // namespace uring

@@ -1,0 +1,161 @@
+#include "engine_wrap.h"
+
+#include "check.h"
+
+namespace uring {
+namespace {
+
+uint32_t uint_of(const Napi::Value& value) { return value.As<Napi::Number>().Uint32Value(); }
+
+template <typename T>
+T* data_of(const Napi::Value& view) {
+  void* data = nullptr;
+  URING_CHECK(napi_get_typedarray_info(view.Env(), view, nullptr, nullptr, &data, nullptr,
+                                       nullptr) == napi_ok);
+  return static_cast<T*>(data);
+}
+
+uint32_t length_of(const Napi::Value& view) {
+  return static_cast<uint32_t>(view.As<Napi::TypedArray>().ElementLength());
+}
+
+}  // namespace
+
+Napi::Function EngineWrap::define(Napi::Env env) {
+  return DefineClass(env, "Engine",
+                     {
+                         InstanceMethod<&EngineWrap::open>("open"),
+                         InstanceMethod<&EngineWrap::start>("start"),
+                         InstanceMethod<&EngineWrap::facts>("facts"),
+                         InstanceMethod<&EngineWrap::reference>("reference"),
+                         InstanceMethod<&EngineWrap::submit>("submit"),
+                         InstanceMethod<&EngineWrap::cancel>("cancel"),
+                         InstanceMethod<&EngineWrap::set_address>("setAddress"),
+                         InstanceMethod<&EngineWrap::install_file>("installFile"),
+                         InstanceMethod<&EngineWrap::remove_file>("removeFile"),
+                         InstanceMethod<&EngineWrap::acquire_buffer>("acquireBuffer"),
+                         InstanceMethod<&EngineWrap::release_buffer>("releaseBuffer"),
+                         InstanceMethod<&EngineWrap::lease>("lease"),
+                         InstanceMethod<&EngineWrap::detach>("detach"),
+                         InstanceMethod<&EngineWrap::close>("close"),
+                     });
+}
+
+// Only the environment's end collects an open engine: lib/ holds it until it is closed.
+EngineWrap::~EngineWrap() {
+  if (host_ != nullptr) host_->set_owner(nullptr);
+}
+
+Napi::Value EngineWrap::open(const Napi::CallbackInfo& info) {
+  URING_CHECK(host_ == nullptr);
+  int error = 0;
+  host_ = EngineHost::open(
+      info.Env(), {.entries = uint_of(info[0]), .cq_entries = uint_of(info[1])}, error);
+  if (host_ == nullptr) return Napi::Number::New(info.Env(), error);
+  host_->set_owner(&host_);
+  return Napi::Number::New(info.Env(), host_->engine().ring().cq_entries());
+}
+
+// start({ header, descriptors, completions, counters }, dispatch)
+Napi::Value EngineWrap::start(const Napi::CallbackInfo& info) {
+  const auto memory = info[0].As<Napi::Object>();
+  const Napi::Value header = memory.Get("header");
+  const Napi::Value descriptors = memory.Get("descriptors");
+  const Napi::Value completions = memory.Get("completions");
+  const Napi::Value counters = memory.Get("counters");
+  constexpr uint32_t descriptor_words = sizeof(Descriptor) / sizeof(uint32_t);
+  constexpr uint32_t completion_words = sizeof(Completion) / sizeof(uint32_t);
+  URING_CHECK(length_of(header) >= Shared::words && length_of(counters) >= Engine::counters);
+  const Shared shared = {
+      .header = data_of<uint32_t>(header),
+      .descriptors = data_of<Descriptor>(descriptors),
+      .descriptors_mask = length_of(descriptors) / descriptor_words - 1,
+      .completions = data_of<Completion>(completions),
+      .completions_max = length_of(completions) / completion_words,
+      .counters = data_of<double>(counters),
+  };
+  return Napi::Number::New(info.Env(), host_->start(shared, memory, info[1].As<Napi::Function>()));
+}
+
+Napi::Value EngineWrap::facts(const Napi::CallbackInfo& info) {
+  auto facts = Napi::Object::New(info.Env());
+  Engine& engine = host_->engine();
+  facts.Set("sqEntries", engine.ring().sq_entries());
+  facts.Set("cqEntries", engine.ring().cq_entries());
+  facts.Set("setupFlags", engine.ring().setup_flags());
+  facts.Set("features", engine.ring().features());
+  facts.Set("fixedFiles", engine.files().available());
+  facts.Set("filesInUse", engine.files().in_use());
+  facts.Set("registeredSegments", engine.arena().registered_segments());
+  facts.Set("buffersInUse", engine.arena().in_use());
+  return facts;
+}
+
+void EngineWrap::reference(const Napi::CallbackInfo&) { host_->reference(); }
+
+Napi::Value EngineWrap::submit(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), host_->submit());
+}
+
+void EngineWrap::cancel(const Napi::CallbackInfo& info) { host_->engine().cancel(uint_of(info[0])); }
+
+// setAddress(index, view, offset): where the view's bytes are, written into the descriptor staged at
+// `index`. Nothing but an open is given memory without knowing its length.
+void EngineWrap::set_address(const Napi::CallbackInfo& info) {
+  Descriptor& descriptor = host_->engine().descriptor(uint_of(info[0]));
+  const uint32_t offset = uint_of(info[2]);
+  void* data = nullptr;
+  size_t length = 0;
+  URING_CHECK(napi_get_typedarray_info(info.Env(), info[1], nullptr, &length, &data, nullptr,
+                                       nullptr) == napi_ok);
+  // A view detached since it was staged has neither address nor length; the kernel answers EFAULT.
+  const bool inside = data != nullptr && offset <= length;
+  const auto address = inside ? reinterpret_cast<uint64_t>(data) + offset : 0;
+  descriptor.address_low = static_cast<uint32_t>(address);
+  descriptor.address_high = static_cast<uint32_t>(address >> 32);
+}
+
+Napi::Value EngineWrap::install_file(const Napi::CallbackInfo& info) {
+  const int fd = info[0].As<Napi::Number>().Int32Value();
+  return Napi::Number::New(info.Env(), host_->engine().files().install(fd));
+}
+
+void EngineWrap::remove_file(const Napi::CallbackInfo& info) {
+  host_->engine().files().remove(info[0].As<Napi::Number>().Int32Value());
+}
+
+Napi::Value EngineWrap::acquire_buffer(const Napi::CallbackInfo& info) {
+  const int64_t offset = host_->engine().arena().acquire(uint_of(info[0]));
+  return Napi::Number::New(info.Env(), static_cast<double>(offset));
+}
+
+void EngineWrap::release_buffer(const Napi::CallbackInfo& info) {
+  host_->engine().arena().release(info[0].As<Napi::Number>().Int64Value());
+}
+
+// lease(offset, length): a Buffer over arena memory, until `detach`. Null where the host forbids it.
+Napi::Value EngineWrap::lease(const Napi::CallbackInfo& info) {
+  BufferArena& arena = host_->engine().arena();
+  const uint32_t offset = uint_of(info[0]);
+  const uint32_t length = uint_of(info[1]);
+  URING_CHECK(arena.contains(offset, length));
+  napi_value buffer = nullptr;
+  // The memory belongs to the arena, so the collector has nothing to free.
+  const napi_status status = napi_create_external_buffer(
+      info.Env(), length, arena.address(offset), [](napi_env, void*, void*) {}, nullptr, &buffer);
+  if (status != napi_ok) return info.Env().Null();
+  host_->count_lease(1);
+  return Napi::Value(info.Env(), buffer);
+}
+
+// detach(arrayBuffer): every view of it has length 0 from here on.
+void EngineWrap::detach(const Napi::CallbackInfo& info) {
+  URING_CHECK(napi_detach_arraybuffer(info.Env(), info[0]) == napi_ok);
+  if (host_ != nullptr) host_->count_lease(-1);
+}
+
+void EngineWrap::close(const Napi::CallbackInfo&) {
+  if (host_ != nullptr) host_->close();
+}
+
+}  // namespace uring

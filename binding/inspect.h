@@ -1,0 +1,20 @@
+// What a stream must know of an open file before it plans its reads and writes.
+#pragma once
+
+#include <cstdint>
+
+namespace uring {
+
+struct FileFacts {
+  bool regular;
+  bool append;  // opened with O_APPEND
+  int64_t size;
+  int64_t position;  // of the descriptor itself; -1 where there is none (pipes, terminals)
+};
+
+// 0 or -errno.
+int inspect(int fd, FileFacts& facts);
+// Moves the descriptor's own position. 0 or -errno.
+int seek(int fd, int64_t position);
+
+}  // namespace uring

@@ -1,0 +1,54 @@
+// What this code needs of the io_uring ABI and headers as old as Linux 5.10 do not have.
+// Values from include/uapi/linux/io_uring.h; the kernel that first knew each is named.
+#pragma once
+
+#include <linux/io_uring.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace uring::uapi {
+
+constexpr uint32_t setup_coop_taskrun = 1U << 8;    // 5.19
+constexpr uint32_t setup_single_issuer = 1U << 12;  // 6.0
+
+constexpr uint32_t register_buffers2 = 15;        // 5.13
+constexpr uint32_t register_buffers_update = 16;  // 5.13
+
+struct RsrcRegister {
+  uint32_t nr;
+  uint32_t flags;
+  uint64_t resv2;
+  uint64_t data;
+  uint64_t tags;
+};
+
+struct RsrcUpdate2 {
+  uint32_t offset;
+  uint32_t resv;
+  uint64_t data;
+  uint64_t tags;
+  uint32_t nr;
+  uint32_t resv2;
+};
+
+struct FilesUpdate {
+  uint32_t offset;
+  uint32_t resv;
+  uint64_t fds;
+};
+
+static_assert(sizeof(io_uring_sqe) == 64);
+static_assert(sizeof(io_uring_cqe) == 16);
+static_assert(sizeof(io_uring_params) == 120);
+static_assert(offsetof(io_uring_sqe, off) == 8);
+static_assert(offsetof(io_uring_sqe, addr) == 16);
+static_assert(offsetof(io_uring_sqe, len) == 24);
+static_assert(offsetof(io_uring_sqe, rw_flags) == 28);
+static_assert(offsetof(io_uring_sqe, user_data) == 32);
+static_assert(offsetof(io_uring_sqe, buf_index) == 40);
+static_assert(sizeof(RsrcRegister) == 32);
+static_assert(sizeof(RsrcUpdate2) == 32);
+static_assert(sizeof(FilesUpdate) == 16);
+
+}  // namespace uring::uapi

@@ -1,0 +1,71 @@
+#include "wakeup.h"
+
+#include <initializer_list>
+
+#include "check.h"
+
+namespace uring {
+namespace {
+
+template <typename Handle>
+uv_handle_t* as_handle(Handle* handle) {
+  return reinterpret_cast<uv_handle_t*>(handle);
+}
+
+template <typename Handle>
+Wakeup* owner(Handle* handle) {
+  return static_cast<Wakeup*>(handle->data);
+}
+
+}  // namespace
+
+int Wakeup::open(uv_loop_t* loop, int ring_fd, Callback turn, Callback woken, void* context) {
+  turn_ = turn;
+  woken_ = woken;
+  context_ = context;
+  prepare_.data = check_.data = poll_.data = retry_.data = this;
+  const int error = uv_poll_init(loop, &poll_, ring_fd);
+  if (error < 0) return error;
+  URING_CHECK(uv_prepare_init(loop, &prepare_) == 0);
+  URING_CHECK(uv_check_init(loop, &check_) == 0);
+  URING_CHECK(uv_timer_init(loop, &retry_) == 0);
+  open_handles_ = handles;
+  URING_CHECK(uv_prepare_start(&prepare_, on_prepare) == 0);
+  URING_CHECK(uv_check_start(&check_, on_check) == 0);
+  URING_CHECK(uv_poll_start(&poll_, UV_READABLE, on_poll) == 0);
+  uv_unref(as_handle(&prepare_));
+  uv_unref(as_handle(&check_));
+  uv_unref(as_handle(&retry_));
+  unreference();
+  return 0;
+}
+
+void Wakeup::reference() { uv_ref(as_handle(&poll_)); }
+
+void Wakeup::unreference() { uv_unref(as_handle(&poll_)); }
+
+void Wakeup::retry_soon() {
+  URING_CHECK(uv_timer_start(&retry_, [](uv_timer_t*) {}, retry_ms, 0) == 0);
+}
+
+void Wakeup::close(Callback closed) {
+  closed_ = closed;
+  for (uv_handle_t* handle :
+       {as_handle(&prepare_), as_handle(&check_), as_handle(&poll_), as_handle(&retry_)}) {
+    uv_close(handle, on_closed);
+  }
+}
+
+void Wakeup::on_prepare(uv_prepare_t* handle) { owner(handle)->turn_(owner(handle)->context_); }
+
+void Wakeup::on_check(uv_check_t* handle) { owner(handle)->turn_(owner(handle)->context_); }
+
+// The check handle reaps right after this, in the same iteration of the loop.
+void Wakeup::on_poll(uv_poll_t* handle, int, int) { owner(handle)->woken_(owner(handle)->context_); }
+
+void Wakeup::on_closed(uv_handle_t* handle) {
+  Wakeup* self = owner(handle);
+  if (--self->open_handles_ == 0) self->closed_(self->context_);
+}
+
+}  // namespace uring

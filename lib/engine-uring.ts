@@ -1,0 +1,200 @@
+/** The engine over io_uring: descriptors written to shared memory, completions read from it. */
+import { O_CLOEXEC } from './open-flags.js'
+import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFile, Request } from './engine.js'
+import { Opcode } from './engine.js'
+import { errnoError } from './errors.js'
+import { HeapBuffer } from './heap-buffer.js'
+import type { NativeAddon, NativeEngine, SharedMemory } from './native.js'
+import { arenaMemory, completionWords, Counter, descriptorWords, Word } from './native.js'
+
+const IOSQE_FIXED_FILE = 1
+const AT_FDCWD = -100
+/** During long synchronous code, submit when this many are staged: the disk may as well begin. */
+const stagedMax = 32
+
+/** A buffer of the registered arena. */
+class ArenaBuffer implements EngineBuffer {
+  readonly bytes = null
+
+  constructor(
+    readonly engine: Engine, readonly native: NativeEngine, readonly arenaOffset: number, readonly byteLength: number
+  ) {}
+
+  lend(length: number): Buffer {
+    return this.native.lease(this.arenaOffset, length)!
+  }
+
+  reclaim(lent: Buffer): void {
+    this.native.detach(lent.buffer)
+  }
+
+  free(): void {
+    this.native.releaseBuffer(this.arenaOffset)
+  }
+}
+
+export class UringEngine implements Engine {
+  readonly kind = 'uring'
+  readonly capacity: number
+  readonly #native: NativeEngine
+  readonly #memory: SharedMemory
+  readonly #mask: number
+  /** By slot: what is in flight, and so keeps its file and its memory. */
+  readonly #requests: (Request | null)[]
+  readonly #freeSlots: Int32Array
+  #freeCount: number
+  #dispatching = false
+  #leasable: boolean | undefined
+  readonly #facts = new Float64Array(4)
+
+  /** @throws an error of `io_uring_setup` */
+  constructor(readonly addon: NativeAddon, readonly owner: EngineOwner, entries: number, cqEntries: number) {
+    this.#native = new addon.Engine()
+    const granted = this.#native.open(entries, cqEntries)
+    if (granted < 0) throw errnoError(granted, 'io_uring_setup')
+    this.capacity = granted - 1 // the place that binding/engine.h keeps for a cancel
+    this.#mask = granted - 1
+    this.#memory = {
+      header: new Uint32Array(Word.count),
+      descriptors: new Uint32Array(granted * descriptorWords),
+      completions: new Int32Array(granted * completionWords),
+      counters: new Float64Array(Counter.count)
+    }
+    this.#requests = new Array<Request | null>(this.capacity).fill(null)
+    this.#freeSlots = Int32Array.from({ length: this.capacity }, (_, i) => this.capacity - 1 - i)
+    this.#freeCount = this.capacity
+    const error = this.#native.start(this.#memory, () => this.#dispatch())
+    if (error < 0) throw errnoError(error, 'epoll_ctl')
+  }
+
+  start(request: Request): void {
+    const slot = this.#freeSlots[--this.#freeCount]
+    this.#requests[slot] = request
+    request.slot = slot
+    const { header } = this.#memory
+    this.#describe(header[Word.staged] & this.#mask, request)
+    header[Word.staged]++
+    if (header[Word.referenced] === 0) this.#native.reference()
+    // While completions are dispatched, the native side submits right after.
+    if (header[Word.staged] - header[Word.taken] >= stagedMax && !this.#dispatching) this.#native.submit()
+  }
+
+  /** Writes one descriptor: binding/operation.h has the layout. */
+  #describe(index: number, request: Request): void {
+    const words = this.#memory.descriptors
+    const at = index * descriptorWords
+    let { flags } = request
+    let fd = -1
+    const { file, buffer, position } = request
+    if (file !== null) {
+      const fixed = file.index >= 0
+      if (fixed) flags |= IOSQE_FIXED_FILE
+      fd = fixed ? file.index : file.fd
+    }
+    words[at + 1] = request.slot
+    words[at + 3] = request.length
+    words[at + 4] = position // modulo 2^32: the low half
+    words[at + 5] = Math.floor(position / 0x1_0000_0000)
+    if (request.opcode === Opcode.openat) {
+      fd = AT_FDCWD
+      words[at + 4] = position | O_CLOEXEC
+      this.#native.setAddress(index, pathBytes(request), 0)
+    } else if (buffer !== null && buffer.arenaOffset >= 0) {
+      flags |= arenaMemory
+      words[at + 6] = buffer.arenaOffset + request.offset
+      words[at + 7] = 0
+    } else if (buffer !== null) {
+      this.#native.setAddress(index, buffer.bytes!, request.offset)
+    } else if (request.memory !== null) {
+      this.#native.setAddress(index, request.memory, request.offset)
+    }
+    words[at] = request.opcode | flags << 8 | request.rwFlags << 16
+    words[at + 2] = fd
+  }
+
+  /** Hands a batch of completions out. When a callback throws, the native side calls again for the rest. */
+  #dispatch(): void {
+    const { header, completions } = this.#memory
+    this.#dispatching = true
+    try {
+      while (header[Word.dispatched] < header[Word.completed]) {
+        const at = header[Word.dispatched]++ * completionWords
+        const slot = completions[at]
+        const request = this.#requests[slot]!
+        this.#requests[slot] = null
+        this.#freeSlots[this.#freeCount++] = slot
+        request.slot = -1
+        this.owner.completed(request, completions[at + 1], completions[at + 2])
+      }
+    } finally {
+      this.#dispatching = false
+    }
+  }
+
+  cancel(request: Request): void {
+    if (request.slot >= 0) this.#native.cancel(request.slot)
+  }
+
+  flush(): void {
+    this.#native.submit()
+  }
+
+  inspect(fd: number, done: (error: Error | null, facts: FileFacts) => void): void {
+    const [error, facts] = [this.addon.inspect(fd, this.#facts), this.#facts]
+    done(error < 0 ? errnoError(error, 'fstat') : null,
+      { regular: facts[0] === 1, append: facts[1] === 1, size: facts[2], position: facts[3] })
+  }
+
+  install(fd: number): OpenFile {
+    return { fd, index: this.#native.installFile(fd) }
+  }
+
+  forget(file: OpenFile): void {
+    if (file.index >= 0) this.#native.removeFile(file.index)
+  }
+
+  seek(fd: number, position: number): void {
+    this.addon.seek(fd, position)
+  }
+
+  acquireBuffer(bytes: number): EngineBuffer {
+    const offset = this.#canLease() ? this.#native.acquireBuffer(bytes) : -1
+    return offset < 0 ? new HeapBuffer(bytes) : new ArenaBuffer(this, this.#native, offset, bytes)
+  }
+
+  /** Some hosts (Electron) forbid ArrayBuffers over memory that is not V8's own. */
+  #canLease(): boolean {
+    if (this.#leasable !== undefined) return this.#leasable
+    const offset = this.#native.acquireBuffer(1)
+    if (offset < 0) return this.#leasable = false
+    const lent = this.#native.lease(offset, 1)
+    if (lent !== null) this.#native.detach(lent.buffer)
+    this.#native.releaseBuffer(offset)
+    return this.#leasable = lent !== null
+  }
+
+  stats(): EngineStats {
+    const { counters } = this.#memory
+    const { buffersInUse, filesInUse } = this.#native.facts()
+    return {
+      submitted: counters[Counter.submitted],
+      completed: counters[Counter.completed],
+      enters: counters[Counter.enters],
+      wakeups: counters[Counter.wakeups],
+      largestBatch: counters[Counter.largestBatch],
+      buffersInUse,
+      filesInUse
+    }
+  }
+
+  close(): void {
+    this.#native.close()
+  }
+}
+
+/** The path as the kernel wants it, kept on the request until it completes. */
+function pathBytes(request: Request): Uint8Array {
+  const { path } = request
+  request.memory = typeof path === 'string' ? Buffer.from(`${path}\0`) : Buffer.concat([path!, Buffer.alloc(1)])
+  return request.memory
+}

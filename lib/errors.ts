@@ -1,0 +1,81 @@
+/** Every error the library makes, in the shape of Node's own. */
+import { getSystemErrorMap, inspect } from 'node:util'
+
+const system = getSystemErrorMap()
+
+/** An error of a system call, as node:fs makes it. */
+export interface SystemError extends NodeJS.ErrnoException {
+  errno: number
+  code: string
+  syscall: string
+}
+
+/**
+ * The error of a failed system call: `ENOENT: no such file or directory, open '/x'`.
+ *
+ * @param errno negative, as the kernel returns it
+ * @param syscall what failed, in node:fs's words: `open`, `read`, `write`, `fsync`, `close`
+ */
+export function errnoError(errno: number, syscall: string, path?: string | Buffer): SystemError {
+  const [code, description] = system.get(errno) ?? [`Unknown system error ${errno}`, 'unknown error']
+  const place = path === undefined ? '' : ` '${path.toString()}'`
+  const error = new Error(`${code}: ${description}, ${syscall}${place}`) as SystemError
+  error.errno = errno
+  error.code = code
+  error.syscall = syscall
+  if (path !== undefined) error.path = path.toString()
+  return error
+}
+
+function coded<E extends Error>(error: E, code: string): E & { code: string } {
+  // Node shows the code in the stack only; `name` stays the plain class name.
+  const { name } = error
+  error.name = `${name} [${code}]`
+  // Reading the stack is what freezes that name into it.
+  void error.stack
+  Object.defineProperty(error, 'name', { value: name, configurable: true, writable: true, enumerable: false })
+  return Object.assign(error, { code })
+}
+
+export function invalidArgType(name: string, expected: string, actual: unknown): TypeError {
+  const kind = name.includes('.') ? 'property' : 'argument'
+  const received = actual == null ? String(actual) : describe(actual)
+  return coded(
+    new TypeError(`The "${name}" ${kind} must be ${expected}. Received ${received}`), 'ERR_INVALID_ARG_TYPE')
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'function') return `function ${value.name}`
+  if (typeof value === 'object') return `an instance of ${value?.constructor?.name ?? 'Object'}`
+  return `type ${typeof value} (${inspect(value).slice(0, 28)})`
+}
+
+export function invalidArgValue(name: string, value: unknown, reason = 'is invalid'): TypeError {
+  const kind = name.includes('.') ? 'property' : 'argument'
+  return coded(
+    new TypeError(`The ${kind} '${name}' ${reason}. Received ${inspect(value)}`), 'ERR_INVALID_ARG_VALUE')
+}
+
+export function outOfRange(name: string, range: string, value: unknown): RangeError {
+  return coded(
+    new RangeError(`The value of "${name}" is out of range. It must be ${range}. Received ${inspect(value)}`),
+    'ERR_OUT_OF_RANGE')
+}
+
+export function invalidState(message: string): Error {
+  return coded(new Error(`Invalid state: ${message}`), 'ERR_INVALID_STATE')
+}
+
+export function notImplemented(method: string): Error {
+  return coded(new Error(`The ${method} method is not implemented`), 'ERR_METHOD_NOT_IMPLEMENTED')
+}
+
+export function streamDestroyed(method: string): Error {
+  return coded(new Error(`Cannot call ${method} after a stream was destroyed`), 'ERR_STREAM_DESTROYED')
+}
+
+/** Why there is no io_uring here, and what helps. */
+export function uringUnavailable(code: string, reason: string): Error & { code: string } {
+  const error = new Error(`io_uring is not available (${code}): ${reason}`)
+  return coded(error, 'ERR_URING_UNAVAILABLE')
+}

@@ -1,0 +1,42 @@
+/** Engine memory outside the arena: an ArrayBuffer of its own, reused through ownership transfer. */
+import type { EngineBuffer } from './engine.js'
+
+/** The kernel copies to 64-byte boundaries at twice the speed it copies to V8's own 16-byte ones. */
+const alignment = 64
+
+type Transferable = ArrayBuffer & { transfer?(): ArrayBuffer }
+
+/** Moves the bytes to a new ArrayBuffer without copying; the old one and its views have length 0. */
+function transfer(buffer: Transferable): ArrayBuffer {
+  // ArrayBuffer.prototype.transfer came with Node 22 and is six times cheaper.
+  return buffer.transfer !== undefined ? buffer.transfer() : structuredClone(buffer, { transfer: [buffer] })
+}
+
+/**
+ * Where the alignment begins cannot be seen from JavaScript. V8 starts large ArrayBuffers 16 bytes into
+ * a page (malloc's header), so 48 further is a 64-byte boundary; elsewhere it costs speed, nothing else.
+ */
+const alignedStart = alignment - 16
+
+export class HeapBuffer implements EngineBuffer {
+  readonly engine = null
+  readonly arenaOffset = -1
+  bytes: Uint8Array
+
+  constructor(readonly byteLength: number) {
+    const { buffer } = Buffer.allocUnsafeSlow(byteLength + alignment)
+    this.bytes = new Uint8Array(buffer, alignedStart, byteLength)
+  }
+
+  lend(length: number): Buffer {
+    return Buffer.from(this.bytes.buffer, alignedStart, length)
+  }
+
+  reclaim(): void {
+    this.bytes = new Uint8Array(transfer(this.bytes.buffer as ArrayBuffer), alignedStart, this.byteLength)
+  }
+
+  free(): void {
+    // The collector's from here on.
+  }
+}

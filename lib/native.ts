@@ -1,0 +1,90 @@
+/** The only file that loads the addon; its whole surface, typed. The other side is binding/. */
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** Words of the shared header, in the order of `Shared::Word` in binding/engine.h. */
+export const Word = { staged: 0, taken: 1, completed: 2, dispatched: 3, referenced: 4, count: 5 } as const
+/** Counters, in the order of `Engine::Counter` in binding/engine.h. */
+export const Counter = { submitted: 0, completed: 1, enters: 2, wakeups: 3, largestBatch: 4, count: 5 } as const
+/** 32-bit words of one descriptor (`Descriptor` in binding/operation.h) and of one completion. */
+export const descriptorWords = 8
+export const completionWords = 4
+/** The bit of a descriptor's flags that says: the address is an offset in the arena. */
+export const arenaMemory = 0x80
+
+/** Memory that both sides read and write, on one thread. */
+export interface SharedMemory {
+  header: Uint32Array
+  descriptors: Uint32Array
+  completions: Int32Array
+  counters: Float64Array
+}
+
+export interface NativeFacts {
+  sqEntries: number
+  cqEntries: number
+  setupFlags: number
+  features: number
+  fixedFiles: boolean
+  filesInUse: number
+  registeredSegments: number
+  buffersInUse: number
+}
+
+export interface NativeEngine {
+  /** The completion queue's entries, or a negative errno. */
+  open(entries: number, cqEntries: number): number
+  /** 0 or a negative errno. From here on `dispatch` is called with batches of completions. */
+  start(memory: SharedMemory, dispatch: () => void): number
+  facts(): NativeFacts
+  /** Keeps the event loop alive until nothing is in flight. */
+  reference(): void
+  /** Enters the kernel with everything staged. 0 or a negative errno; what was refused is tried again. */
+  submit(): number
+  cancel(slot: number): void
+  /** Writes the address of `view`'s byte `offset` into the descriptor staged at `index`. */
+  setAddress(index: number, view: Uint8Array, offset: number): void
+  /** The index of a fixed file, or -1. */
+  installFile(fd: number): number
+  removeFile(index: number): void
+  /** An offset in the arena, or -1. */
+  acquireBuffer(bytes: number): number
+  releaseBuffer(offset: number): void
+  /** A Buffer over arena memory, or null where the host forbids such Buffers. */
+  lease(offset: number, length: number): Buffer | null
+  /** Ends a lease: every view of the ArrayBuffer has length 0 afterwards. */
+  detach(buffer: ArrayBufferLike): void
+  close(): void
+}
+
+export interface NativeAddon {
+  Engine: new () => NativeEngine
+  /** Writes [regular, append, size, position] of a descriptor to `out`. 0 or a negative errno. */
+  inspect(fd: number, out: Float64Array): number
+  /** Moves a descriptor's own position. 0 or a negative errno. */
+  seek(fd: number, position: number): number
+}
+
+/** The package's folder: this file runs from lib/ or from dist/lib/. */
+function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'binding.gyp'))) folder = dirname(folder)
+  return folder
+}
+
+let loaded: NativeAddon | Error | undefined
+
+/** The addon, or the error that kept it from loading (no prebuild for this platform, no compiler). */
+export function loadNative(): NativeAddon | Error {
+  if (loaded !== undefined) return loaded
+  try {
+    if (process.platform !== 'linux') throw new Error(`io_uring needs Linux, this is ${process.platform}`)
+    const load = createRequire(import.meta.url)('node-gyp-build') as (folder: string) => NativeAddon
+    loaded = load(packageRoot())
+  } catch (error) {
+    loaded = error as Error
+  }
+  return loaded
+}

@@ -1,0 +1,292 @@
+/** UringReadStream: a stream.Readable over the window of reads, in place of fs.ReadStream. */
+import { AsyncResource } from 'node:async_hooks'
+import type { FileHandle } from 'node:fs/promises'
+import { finished, Readable } from 'node:stream'
+import type { Lease } from './buffers.js'
+import { leaseOf } from './buffers.js'
+import { outOfRange } from './errors.js'
+import { UringWriteStream } from './node-write-stream.js'
+import type { BufferOwnership, FileFunctions, StreamOptions } from './options.js'
+import { chunkSizeOf, depthOf, streamOptions, validateInteger, validateOneOf } from './options.js'
+import { PullIterator } from './pull-iterator.js'
+import { ReadAhead } from './read-ahead.js'
+import type { PathLike } from './stream-file.js'
+import { StreamFile } from './stream-file.js'
+
+/** All options of fs.createReadStream, and those of this library. */
+export interface ReadStreamOptions extends StreamOptions {
+  /** Default 'r'. */
+  flags?: string | number
+  encoding?: BufferEncoding | null
+  /** An open descriptor or FileHandle; `path` is ignored then. */
+  fd?: number | FileHandle | null
+  /** Default 0o666. */
+  mode?: string | number
+  /** Whether the file is closed at the end and after an error. Default true. */
+  autoClose?: boolean
+  /** Default true. */
+  emitClose?: boolean
+  /** First byte. */
+  start?: number
+  /** Last byte, inclusive. Default Infinity. */
+  end?: number
+  /** Default: the chunk size. */
+  highWaterMark?: number
+  /** A caller's own open, read and close. */
+  fs?: FileFunctions | null
+  signal?: AbortSignal | null
+  /** Reads kept in flight. Default 4. */
+  readAhead?: number
+  /** Whose the chunks are. Default 'owned'. */
+  buffers?: BufferOwnership
+}
+
+interface Range { start?: number, end?: number }
+
+function validateRange({ start, end }: Range): void {
+  if (start !== undefined) validateInteger(start, 'start', 0)
+  if (end === undefined || end === Infinity) return
+  validateInteger(end, 'end', 0)
+  if (start !== undefined && start > end) throw outOfRange('start', `<= "end" (here: ${end})`, start)
+}
+
+/**
+ * Reads a file in order. A drop-in for fs.ReadStream: the same options, properties, events and errors.
+ *
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE for bad arguments; ERR_URING_UNAVAILABLE
+ * with `engine: 'uring'` where the kernel refuses
+ */
+export class UringReadStream extends Readable {
+  /** Null until the file is open, and after it was closed. */
+  fd: number | null
+  /** As given; undefined with a descriptor. */
+  readonly path: string | Buffer
+  readonly flags: string | number
+  readonly mode: string | number
+  readonly start: number | undefined
+  readonly end: number
+  /** Bytes handed to the stream so far. */
+  bytesRead = 0
+  readonly #file: StreamFile
+  readonly #chunkSize: number
+  readonly #readAhead: number
+  #window: ReadAhead | null = null
+  /** Base class or iterator wait for a chunk. */
+  #wanted = false
+  #iterator: PullIterator | null = null
+  #leased: boolean
+  /** Leased by ourselves, for a pipe into a stream that takes leases. */
+  #handsOver = false
+  /** Leases of what the consumer has now, and of what is in Readable's buffer. */
+  #current: Lease[] = []
+  #buffered: Lease[] = []
+  readonly #async = new AsyncResource('URINGREADSTREAM')
+
+  constructor(path: PathLike | null | undefined, options?: ReadStreamOptions | BufferEncoding | null) {
+    const given = streamOptions<ReadStreamOptions>(options)
+    const file = new StreamFile(path, given, ['read'])
+    validateRange(given)
+    validateOneOf(given.buffers ?? 'owned', 'options.buffers', ['owned', 'leased'])
+    const chunkSize = chunkSizeOf(given)
+    const readAhead = depthOf(given.readAhead, 'options.readAhead')
+    super({
+      ...given as object,
+      autoDestroy: given.autoClose ?? true,
+      highWaterMark: given.highWaterMark ?? chunkSize
+    })
+    this.#file = file
+    this.#chunkSize = chunkSize
+    this.#readAhead = readAhead
+    this.#leased = given.buffers === 'leased'
+    this.path = file.path as string | Buffer
+    this.fd = file.given
+    this.flags = given.flags ?? 'r'
+    this.mode = given.mode ?? 0o666
+    this.start = given.start
+    this.end = given.end ?? Infinity
+    file.onHandleClose(() => this.destroy())
+  }
+
+  /** Whether the file is closed at the end and after an error. */
+  get autoClose(): boolean {
+    return (this as unknown as { _readableState: { autoDestroy: boolean } })._readableState.autoDestroy
+  }
+
+  /** True until the file is open. */
+  get pending(): boolean {
+    return this.fd === null
+  }
+
+  /** @internal */
+  override _construct(callback: (error?: Error | null) => void): void {
+    const given = this.fd !== null
+    this.#file.open(this.flags, this.mode, error => this.#async.runInAsyncScope(() => {
+      if (error !== null) return callback(error)
+      this.#open()
+      callback()
+      if (!given) {
+        this.emit('open', this.fd)
+        this.emit('ready')
+      }
+      this.#iterator?.pump() // it began to wait before there was a window
+    }))
+  }
+
+  #open(): void {
+    const { file, ring, facts } = this.#file
+    this.fd = file!.fd
+    this.#window = new ReadAhead({
+      ring,
+      file: file!,
+      facts,
+      start: this.start,
+      length: this.end - (this.start ?? 0) + 1,
+      chunkSize: this.#chunkSize,
+      readAhead: this.#readAhead,
+      leased: this.#leased || this.#handsOver,
+      readable: () => this.#async.runInAsyncScope(this.#pump, this)
+    })
+  }
+
+  /** @internal */
+  override _read(): void {
+    if (this.#iterator !== null) return // it takes for itself
+    this.#wanted = true
+    this.#pump(false)
+  }
+
+  /**
+   * Pushes what the window has, for as long as someone wants it.
+   * @param direct false inside `_read`, where Readable keeps what is pushed until later
+   */
+  #pump(direct = true): void {
+    if (this.#iterator !== null) return this.#iterator.pump()
+    while (this.#wanted && !this.destroyed) {
+      const chunk = this.#take()
+      if (chunk === null) return
+      const lease = leaseOf(chunk)
+      if (lease === undefined) this.#wanted = this.push(chunk)
+      else this.#pushLeased(chunk, lease, direct)
+      // Not more than one inside _read: it goes into Readable's buffer there, a chunk at a time.
+      if (!direct) this.#wanted = false
+    }
+  }
+
+  /** The next chunk; null at the end and after an error, which are passed on, and when there is none yet. */
+  #take(): Buffer | null {
+    const window = this.#window!
+    const chunk = window.take()
+    if (chunk !== null) {
+      this.bytesRead += chunk.length
+      return chunk
+    }
+    if (window.error !== null) this.destroy(window.error)
+    else if (window.ended) this.#finish()
+    return null
+  }
+
+  #finish(): void {
+    this.#wanted = false
+    if (this.start === undefined) this.#file.leaveAt(this.bytesRead)
+    this.push(null)
+  }
+
+  #pushLeased(chunk: Buffer, lease: Lease, direct: boolean): void {
+    if (!this.#mayLend()) {
+      this.#wanted = this.push(Buffer.from(chunk))
+      this.#window!.leased = false
+      return lease.release()
+    }
+    const now = direct && this.readableFlowing === true && this.readableLength === 0
+    if (now) this.#deliver([lease])
+    else this.#buffered.push(lease)
+    this.#wanted = this.push(chunk)
+    if (this.readableEncoding !== null) this.#returnBuffered() // decoded: nobody sees the memory
+  }
+
+  /** Chunks of our own lending go to a pipe that takes leases, and to nobody else. */
+  #mayLend(): boolean {
+    return this.#leased || (this.#handsOver && this.listenerCount('data') === 1 && this.readableFlowing === true)
+  }
+
+  /** The consumer gets these leases, so those before are over. */
+  #deliver(leases: Lease[]): void {
+    for (const lease of this.#current) lease.release()
+    this.#current = leases
+  }
+
+  #returnBuffered(): void {
+    for (const lease of this.#buffered.splice(0)) lease.release()
+  }
+
+  /** @internal */
+  override read(size?: number): any {
+    const chunk = super.read(size)
+    // What was in the buffer is the consumer's once the buffer is empty.
+    if (this.#buffered.length > 0 && chunk !== null && this.readableLength === 0) {
+      this.#deliver(this.#buffered.splice(0))
+    }
+    return chunk
+  }
+
+  /** Into a UringWriteStream, chunks are handed over without copying. */
+  override pipe<T extends NodeJS.WritableStream>(destination: T, options?: { end?: boolean }): T {
+    if (destination instanceof UringWriteStream) {
+      this.#handsOver = this.listenerCount('data') === 0
+    } else {
+      // A queue in the destination must not hold chunks that will be detached.
+      this.#handsOver = this.#leased = false
+    }
+    if (this.#window !== null) this.#window.leased = this.#leased || this.#handsOver
+    return super.pipe(destination, options)
+  }
+
+  /**
+   * Iterates over the chunks without going through Readable's buffer, which costs four times as much.
+   * Where something is in that buffer, or wants to be, it is Readable's own iterator.
+   */
+  override [Symbol.asyncIterator](): NodeJS.AsyncIterator<any> {
+    const untouched = this.readableFlowing === null && this.readableLength === 0 && this.readableEncoding === null
+    if (!untouched || this.#iterator !== null || this.destroyed) return super[Symbol.asyncIterator]()
+    this.#iterator = new PullIterator(this, () => this.#next())
+    return this.#iterator
+  }
+
+  #next(): Buffer | null {
+    if (this.#window === null) return null // not open yet
+    const chunk = this.#take()
+    if (chunk === null) return null
+    const lease = leaseOf(chunk)
+    this.#deliver(lease === undefined ? [] : [lease])
+    if (this.listenerCount('data') > 0) this.emit('data', chunk)
+    return chunk
+  }
+
+  /** Closes the file, after what is in flight. */
+  close(callback?: (error?: Error | null) => void): void {
+    if (typeof callback === 'function') finished(this, callback)
+    this.destroy()
+  }
+
+  /** @internal */
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#deliver([])
+    this.#returnBuffered()
+    const done = (closeError: Error | null): void => {
+      this.#async.runInAsyncScope(callback, null, closeError ?? error)
+    }
+    const close = (): void => {
+      this.fd = null
+      this.#file.close(done)
+    }
+    if (this.#window === null) close()
+    else this.#window.close(close)
+  }
+}
+
+/** Opens a file to read, like fs.createReadStream. */
+export function createUringReadStream(
+  path: PathLike | null | undefined, options?: ReadStreamOptions | BufferEncoding | null
+): UringReadStream {
+  return new UringReadStream(path, options)
+}

@@ -1,0 +1,295 @@
+/** UringWriteStream: a stream.Writable over the window of writes, in place of fs.WriteStream. */
+import { AsyncResource } from 'node:async_hooks'
+import type { FileHandle } from 'node:fs/promises'
+import { Writable } from 'node:stream'
+import type { Lease } from './buffers.js'
+import { leaseOf } from './buffers.js'
+import { invalidArgType, streamDestroyed } from './errors.js'
+import type { FileFunctions, StreamOptions } from './options.js'
+import { chunkSizeOf, depthOf, streamOptions, validateBoolean, validateFunction, validateInteger } from './options.js'
+import type { PathLike } from './stream-file.js'
+import { StreamFile } from './stream-file.js'
+import { WriteBehind } from './write-behind.js'
+
+/** All options of fs.createWriteStream, and those of this library. */
+export interface WriteStreamOptions extends StreamOptions {
+  /** Default 'w'. */
+  flags?: string | number
+  /** Of strings written without one. Default 'utf8'. */
+  encoding?: BufferEncoding | null
+  /** An open descriptor or FileHandle; `path` is ignored then. */
+  fd?: number | FileHandle | null
+  /** Of a file that is made. Default 0o666. */
+  mode?: string | number
+  /** Whether the file is closed at the end and after an error. Default true. */
+  autoClose?: boolean
+  /** Default true. */
+  emitClose?: boolean
+  /** First byte. */
+  start?: number
+  /** Bytes to accept before `write()` answers false. Default: what `writeBehind` chunks hold. */
+  highWaterMark?: number
+  /** A caller's own open, write or writev, and close. */
+  fs?: FileFunctions | null
+  /** Whether everything is on the disk before the file is closed. Default false. */
+  flush?: boolean
+  signal?: AbortSignal | null
+  /** Writes kept in flight. Default 4. */
+  writeBehind?: number
+}
+
+/** What Writable itself holds, without the window. */
+const lengthInBuffer = Object.getOwnPropertyDescriptor(Writable.prototype, 'writableLength')!.get! as () => number
+
+type WriteCallback = (error: Error | null | undefined) => void
+
+/** Beyond this many times its high-water mark a stream waits, however few the chunks are. */
+const bytesFactor = 4
+
+function validateOptions(options: WriteStreamOptions): void {
+  const { fs, flush, start } = options
+  if (fs != null && fs.write == null && fs.writev == null) {
+    throw invalidArgType('options.fs.write', 'of type function', fs.write)
+  }
+  if (fs?.write != null) validateFunction(fs.write, 'options.fs.write')
+  if (fs?.writev != null) validateFunction(fs.writev, 'options.fs.writev')
+  if (flush != null) {
+    validateBoolean(flush, 'options.flush')
+    if (fs != null) validateFunction(fs.fsync, 'options.fs.fsync')
+  }
+  if (start !== undefined) validateInteger(start, 'start', 0)
+}
+
+/**
+ * Writes a file in order. A drop-in for fs.WriteStream: the same options, properties, events and errors.
+ *
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE for bad arguments; ERR_URING_UNAVAILABLE
+ * with `engine: 'uring'` where the kernel refuses
+ */
+export class UringWriteStream extends Writable {
+  /** Null until the file is open, and after it was closed. */
+  fd: number | null
+  /** As given; undefined with a descriptor. */
+  readonly path: string | Buffer
+  readonly flags: string | number
+  readonly mode: string | number
+  readonly start: number | undefined
+  readonly flush: boolean
+  /** Bytes in the file, without a gap. */
+  bytesWritten = 0
+  readonly #file: StreamFile
+  readonly #chunkSize: number
+  readonly #writeBehind: number
+  /** A high-water mark of the caller's own counts bytes; ours also lets `writeBehind` large chunks through. */
+  readonly #strict: boolean
+  #window: WriteBehind | null = null
+  /** Leases of chunks that are in Writable's buffer, in order. */
+  #buffered: Lease[] = []
+  /** The base class's callback for a chunk, kept until the window has room for the next. */
+  #accepted: ((error?: Error | null) => void) | null = null
+  #needDrain = false
+  readonly #async = new AsyncResource('URINGWRITESTREAM')
+
+  constructor(path: PathLike | null | undefined, options?: WriteStreamOptions | BufferEncoding | null) {
+    const given = streamOptions<WriteStreamOptions>(options)
+    const file = new StreamFile(path, given, [])
+    validateOptions(given)
+    const chunkSize = chunkSizeOf(given)
+    const writeBehind = depthOf(given.writeBehind, 'options.writeBehind')
+    super({
+      ...given as object,
+      decodeStrings: true, // only bytes can be written
+      autoDestroy: given.autoClose ?? true,
+      highWaterMark: given.highWaterMark ?? chunkSize * writeBehind
+    })
+    this.#file = file
+    this.#chunkSize = chunkSize
+    this.#writeBehind = writeBehind
+    this.#strict = given.highWaterMark !== undefined
+    this.path = file.path as string | Buffer
+    this.fd = file.given
+    this.flags = given.flags ?? 'w'
+    this.mode = given.mode ?? 0o666
+    this.start = given.start
+    this.flush = given.flush ?? false
+    if (given.encoding != null) this.setDefaultEncoding(given.encoding)
+    file.onHandleClose(() => this.destroy())
+  }
+
+  /** Whether the file is closed at the end and after an error. */
+  get autoClose(): boolean {
+    return (this as unknown as { _writableState: { autoDestroy: boolean } })._writableState.autoDestroy
+  }
+
+  /** True until the file is open. */
+  get pending(): boolean {
+    return this.fd === null
+  }
+
+  /** Bytes accepted and not yet in the file. */
+  // @ts-expect-error a getter in Node, a field in its types
+  override get writableLength(): number {
+    return lengthInBuffer.call(this) + (this.#window?.pendingBytes ?? 0)
+  }
+
+  // @ts-expect-error a getter in Node, a field in its types
+  override get writableNeedDrain(): boolean {
+    return this.#needDrain && !this.destroyed && !this.writableEnded
+  }
+
+  /** @internal */
+  override _construct(callback: (error?: Error | null) => void): void {
+    const given = this.fd !== null
+    this.#file.open(this.flags, this.mode, error => this.#async.runInAsyncScope(() => {
+      if (error !== null) return callback(error)
+      this.#open()
+      callback()
+      if (given) return
+      this.emit('open', this.fd)
+      this.emit('ready')
+    }))
+  }
+
+  #open(): void {
+    const { file, ring, facts } = this.#file
+    this.fd = file!.fd
+    this.#window = new WriteBehind({
+      ring,
+      file: file!,
+      facts,
+      start: this.start,
+      chunkSize: this.#chunkSize,
+      writeBehind: this.#writeBehind,
+      progressed: () => this.#async.runInAsyncScope(this.#progressed, this)
+    })
+  }
+
+  /**
+   * As Writable's. The callback is called when the chunk is in the file; until then its memory must not
+   * change. After 'drain' all memory written before is free again.
+   */
+  override write(chunk: any, callback?: WriteCallback): boolean
+  override write(chunk: any, encoding: BufferEncoding, callback?: WriteCallback): boolean
+  override write(chunk: any, encoding?: BufferEncoding | WriteCallback, callback?: WriteCallback): boolean {
+    const [charset, written] = typeof encoding === 'function' ? [undefined, encoding] : [encoding, callback]
+    const lease = chunk instanceof Uint8Array ? leaseOf(chunk) : undefined
+    if (lease !== undefined && this.writable) {
+      lease.retain()
+      this.#buffered.push(lease)
+    }
+    const more = super.write(chunk, charset as BufferEncoding, typeof written === 'function'
+      ? error => error != null ? written(error) : this.#window!.afterWritten(written)
+      : undefined)
+    if (more && !this.#full) return true
+    this.#needDrain = true
+    return false
+  }
+
+  get #full(): boolean {
+    const window = this.#window
+    if (window === null) return false
+    const { pendingBytes, ring } = window
+    if (ring.pressure && pendingBytes > 0) return true
+    const mark = this.writableHighWaterMark
+    if (pendingBytes < mark) return false
+    return this.#strict || window.pendingWrites >= this.#writeBehind || pendingBytes >= mark * bytesFactor
+  }
+
+  /** @internal */
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    const lease = leaseOf(chunk)
+    if (lease !== undefined) this.#buffered.shift()
+    const window = this.#window!
+    window.accept(chunk, lease)
+    if (window.hasRoom) callback()
+    else this.#accepted = callback
+  }
+
+  /** Something was written, or failed. */
+  #progressed(): void {
+    const window = this.#window!
+    this.bytesWritten = window.written
+    if (window.error !== null) {
+      this.destroy(window.error)
+      return
+    }
+    if (this.#accepted !== null && window.hasRoom) {
+      const accepted = this.#accepted
+      this.#accepted = null
+      accepted()
+    }
+    this.#drain()
+  }
+
+  /** Writable emits 'drain' when the window has taken everything; users are told when memory is free again. */
+  override emit(event: string | symbol, ...args: any[]): boolean {
+    if (event !== 'drain') return super.emit(event, ...args)
+    this.#drain()
+    return false
+  }
+
+  #drain(): void {
+    if (!this.writableNeedDrain || lengthInBuffer.call(this) > 0) return
+    const { callersBytes, pendingBytes } = this.#window!
+    if (callersBytes > 0 || pendingBytes > this.writableHighWaterMark / 2) return
+    this.#needDrain = false
+    super.emit('drain')
+  }
+
+  /** @internal */
+  override _final(callback: (error?: Error | null) => void): void {
+    const window = this.#window!
+    window.flush()
+    window.afterWritten(error => {
+      this.bytesWritten = window.written
+      if (this.start === undefined) this.#file.leaveAt(this.bytesWritten)
+      if (error != null || !this.flush) callback(error)
+      else this.#file.sync(callback)
+    })
+  }
+
+  /** Ends the stream; the file is closed when everything is written. */
+  close(callback?: (error?: Error | null) => void): void {
+    if (callback !== undefined) {
+      if (this.closed) return process.nextTick(callback)
+      this.on('close', callback)
+    }
+    if (!this.autoClose) this.on('finish', () => this.destroy())
+    // Not destroy: what was written before must not be lost.
+    this.end()
+  }
+
+  /** @internal */
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    const done = (closeError: Error | null): void => {
+      this.#async.runInAsyncScope(callback, null, closeError ?? error)
+    }
+    const close = (): void => {
+      this.#accepted?.(error ?? streamDestroyed('write'))
+      for (const lease of this.#buffered.splice(0)) lease.release()
+      this.fd = null
+      this.#file.close(done)
+    }
+    if (this.#window === null) return close()
+    this.#window.close(() => {
+      this.bytesWritten = this.#window!.written
+      close()
+    })
+  }
+
+  /** Ends the stream and waits until the file is closed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.closed) return
+    await new Promise<void>((resolve, reject) => {
+      this.on('error', reject)
+      this.close(() => resolve())
+    })
+  }
+}
+
+/** Opens a file to write, like fs.createWriteStream. */
+export function createUringWriteStream(
+  path: PathLike | null | undefined, options?: WriteStreamOptions | BufferEncoding | null
+): UringWriteStream {
+  return new UringWriteStream(path, options)
+}

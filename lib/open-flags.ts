@@ -1,0 +1,44 @@
+/** The flags and modes that node:fs takes, as numbers. */
+import { constants } from 'node:fs'
+import { invalidArgValue } from './errors.js'
+
+const { O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY } = constants
+
+/** Not among node:fs's constants. Children of this process must not inherit a descriptor. */
+export const O_CLOEXEC = 0o2000000
+
+const byName = new Map<string, number>([
+  ['r', O_RDONLY],
+  ['rs', O_RDONLY | O_SYNC],
+  ['r+', O_RDWR],
+  ['rs+', O_RDWR | O_SYNC],
+  ['w', O_TRUNC | O_CREAT | O_WRONLY],
+  ['wx', O_TRUNC | O_CREAT | O_WRONLY | O_EXCL],
+  ['w+', O_TRUNC | O_CREAT | O_RDWR],
+  ['wx+', O_TRUNC | O_CREAT | O_RDWR | O_EXCL],
+  ['a', O_APPEND | O_CREAT | O_WRONLY],
+  ['ax', O_APPEND | O_CREAT | O_WRONLY | O_EXCL],
+  ['as', O_APPEND | O_CREAT | O_WRONLY | O_SYNC],
+  ['a+', O_APPEND | O_CREAT | O_RDWR],
+  ['ax+', O_APPEND | O_CREAT | O_RDWR | O_EXCL],
+  ['as+', O_APPEND | O_CREAT | O_RDWR | O_SYNC]
+])
+const otherOrders: Record<string, string> =
+  { sr: 'rs', 'sr+': 'rs+', xw: 'wx', 'xw+': 'wx+', xa: 'ax', 'xa+': 'ax+', sa: 'as', 'sa+': 'as+' }
+
+/** @throws ERR_INVALID_ARG_VALUE for a name that node:fs does not know */
+export function openFlags(flags: string | number): number {
+  if (typeof flags === 'number') return flags
+  const found = byName.get(otherOrders[flags] ?? flags)
+  if (found === undefined) throw invalidArgValue('flags', flags)
+  return found
+}
+
+/** @throws ERR_INVALID_ARG_VALUE for a string that is not octal */
+export function fileMode(mode: string | number): number {
+  if (typeof mode === 'number') return mode
+  if (!/^[0-7]+$/.test(mode)) {
+    throw invalidArgValue('mode', mode, 'must be a 32-bit unsigned integer or an octal string')
+  }
+  return parseInt(mode, 8)
+}

@@ -1,0 +1,120 @@
+/** Every default, limit and validation, with units. */
+import type { FileFunctions } from './engine-threads.js'
+import { invalidArgType, invalidArgValue, outOfRange } from './errors.js'
+import type { Ring } from './ring.js'
+
+/** Bytes of one read or write. */
+export const chunkSizeDefault = 256 * 1024
+/** One operation carries at most this many bytes (MAX_RW_COUNT of the kernel). */
+export const chunkSizeMax = 0x7fff_f000
+/** Operations that one stream keeps in flight. */
+export const depthDefault = 4
+export const depthMax = 1024
+/** Entries of a ring's submission queue and of its completion queue. */
+export const entriesDefault = 512
+export const cqEntriesDefault = 4096
+/** IORING_MAX_ENTRIES of the kernel. */
+export const entriesMax = 32768
+
+/** 'auto' prefers io_uring and falls back to libuv's threads. */
+export type EngineChoice = 'auto' | 'uring' | 'threads'
+/**
+ * 'owned': each chunk is the consumer's to keep. 'leased': a chunk is valid until the next one is asked
+ * for, then detached.
+ */
+export type BufferOwnership = 'owned' | 'leased'
+
+export interface RingOptions {
+  /** Entries of the submission queue: how many operations one system call takes along. Default 512. */
+  entries?: number
+  /** Entries of the completion queue: how many may be in flight. Default twice `entries`, 4096 if neither is given. */
+  cqEntries?: number
+  engine?: EngineChoice
+  /** A caller's own functions instead of an engine. */
+  fs?: FileFunctions
+}
+
+/** What every stream of this library takes. */
+export interface StreamOptions {
+  /** Bytes of one read or write. Default 256 KiB; `highWaterMark`, if given, sets it. */
+  chunkSize?: number
+  /** Another ring than the thread's shared one. */
+  ring?: Ring
+  /** Default 'auto', or what the environment variable URING_STREAMS_ENGINE says. */
+  engine?: EngineChoice
+}
+
+export function validateInteger(value: unknown, name: string, min: number, max = Number.MAX_SAFE_INTEGER): void {
+  if (typeof value !== 'number') throw invalidArgType(name, 'of type number', value)
+  if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value)
+  if (value < min || value > max) throw outOfRange(name, `>= ${min} && <= ${max}`, value)
+}
+
+export function validateFd(fd: unknown): void {
+  validateInteger(fd, 'fd', 0, 2 ** 31 - 1)
+}
+
+export function validateFunction(value: unknown, name: string): void {
+  if (typeof value !== 'function') throw invalidArgType(name, 'of type function', value)
+}
+
+export function validateBoolean(value: unknown, name: string): void {
+  if (typeof value !== 'boolean') throw invalidArgType(name, 'of type boolean', value)
+}
+
+export function validateOneOf(value: unknown, name: string, allowed: readonly string[]): void {
+  if (!allowed.includes(value as string)) {
+    throw invalidArgValue(name, value, `must be one of: ${allowed.map(each => `'${each}'`).join(', ')}`)
+  }
+}
+
+export function validateView(value: unknown, name: string): void {
+  if (!(value instanceof Uint8Array)) throw invalidArgType(name, 'an instance of Buffer or Uint8Array', value)
+}
+
+export function engineChoice(choice: EngineChoice = 'auto'): EngineChoice {
+  validateOneOf(choice, 'options.engine', ['auto', 'uring', 'threads'])
+  if (choice !== 'auto') return choice
+  const wanted = process.env.URING_STREAMS_ENGINE ?? 'auto'
+  validateOneOf(wanted, 'URING_STREAMS_ENGINE', ['auto', 'uring', 'threads'])
+  return wanted as EngineChoice
+}
+
+/** The queue sizes of a ring; the kernel rounds both up to powers of two. */
+export function ringEntries({ entries, cqEntries }: RingOptions): { entries: number, cqEntries: number } {
+  if (entries !== undefined) validateInteger(entries, 'options.entries', 1, entriesMax)
+  const queue = entries ?? entriesDefault
+  const completions = cqEntries ?? (entries === undefined ? cqEntriesDefault : entries * 2)
+  validateInteger(completions, 'options.cqEntries', queue, entriesMax * 2)
+  return { entries: queue, cqEntries: completions }
+}
+
+/** `chunkSize`, else `highWaterMark`, else the default. */
+export function chunkSizeOf(options: { chunkSize?: number, highWaterMark?: number }): number {
+  if (options.chunkSize !== undefined) {
+    validateInteger(options.chunkSize, 'options.chunkSize', 1, chunkSizeMax)
+    return options.chunkSize
+  }
+  const { highWaterMark } = options
+  // A bad highWaterMark is for node:stream to refuse, in its own words; 0 means one byte at a time there.
+  if (highWaterMark == null || !Number.isInteger(highWaterMark) || highWaterMark < 0) return chunkSizeDefault
+  return Math.min(Math.max(highWaterMark, 1), chunkSizeMax)
+}
+
+export function depthOf(depth: number | undefined, name: string): number {
+  if (depth === undefined) return depthDefault
+  validateInteger(depth, name, 1, depthMax)
+  return depth
+}
+
+export type { FileFunctions }
+
+/** A stream's options: a string is the encoding, as with fs streams. @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE */
+export function streamOptions<T extends { encoding?: BufferEncoding | null }>(options: T | string | null | undefined): T {
+  if (options == null) return {} as T
+  const given = typeof options === 'string' ? { encoding: options } as T : options
+  if (typeof given !== 'object') throw invalidArgType('options', 'of type string or an instance of Object', options)
+  const { encoding } = given
+  if (encoding != null && !Buffer.isEncoding(encoding)) throw invalidArgValue('encoding', encoding, 'is invalid encoding')
+  return given
+}

@@ -1,0 +1,258 @@
+/** Rings: what may be in flight at once, and who waits. */
+import type { Engine, EngineKind, EngineStats, Request } from './engine.js'
+import { ThreadsEngine } from './engine-threads.js'
+import { UringEngine } from './engine-uring.js'
+import { invalidArgType, invalidState, uringUnavailable } from './errors.js'
+import { loadNative } from './native.js'
+import type { Completion } from './operations.js'
+import { Operation } from './operations.js'
+import type { EngineChoice, RingOptions } from './options.js'
+import { engineChoice, ringEntries } from './options.js'
+import { refusalReason } from './probe.js'
+
+/** Above this share of the capacity windows shrink and no read is made ahead; */
+const highWater = 3 / 4
+/** below this one they may grow again. */
+const lowWater = 1 / 2
+const ECANCELED = -125
+
+/** A stream's window on the ring, as far as the ring is concerned. */
+export interface Window {
+  /** Keep at most `share` operations in flight from now on. True if that is fewer than before. */
+  shrink(share: number): boolean
+}
+
+export interface RingStats extends EngineStats {
+  engine: EngineKind
+  /** Waiting for admission. */
+  queued: number
+  /** Given to the engine, not yet completed. */
+  inFlight: number
+  /** Completed ahead of its consumer, who has not taken it yet. */
+  ready: number
+  /** How many may be in flight or ready together: the completion queue's entries, but one for cancels. */
+  capacity: number
+  /** (inFlight + ready) / capacity */
+  occupancy: number
+  /** How often a stream's window was made smaller because the ring was near its capacity. */
+  shrinks: number
+}
+
+/**
+ * A ring of operations in flight, with one queue of those that wait. In flight and ready together never
+ * exceed the completion queue, so the kernel always has a place for a completion.
+ */
+export class Ring {
+  readonly #engine: Engine
+  #inFlight = 0
+  #ready = 0
+  #queued = 0
+  #first: Request | null = null
+  #last: Request | null = null
+  readonly #windows = new Set<Window>()
+  #pressure = false
+  #shrinks = 0
+  #idle: (() => void)[] = []
+  #closed = false
+
+  /**
+   * @throws ERR_OUT_OF_RANGE for entries that are no integer ≥ 1, ERR_URING_UNAVAILABLE with engine 'uring' where
+   * the kernel refuses
+   */
+  constructor(options: RingOptions = {}) {
+    this.#engine = options.fs !== undefined
+      ? new ThreadsEngine(this, options.fs)
+      : createEngine(this, options)
+  }
+
+  /** The ring of this thread, made at the first call. */
+  static shared(engine: EngineChoice = 'auto'): Ring {
+    const choice = engineChoice(engine)
+    let ring = sharedRings.get(choice)
+    if (ring === undefined) {
+      ring = new Ring({ engine: choice })
+      sharedRings.set(choice, ring)
+    }
+    return ring
+  }
+
+  /** What runs the operations: a layer for the windows, not for users. @internal */
+  get engine(): Engine {
+    return this.#engine
+  }
+
+  /**
+   * Submits one operation; many submitted in one turn of the event loop enter the kernel together.
+   * The promise rejects in Node's shape when the operation fails.
+   */
+  submit(operation: Operation): Promise<Completion> {
+    if (!(operation instanceof Operation)) {
+      return Promise.reject(invalidArgType('operation', 'an operation made by ops', operation))
+    }
+    if (operation.resolve !== null) return Promise.reject(invalidState('an operation is submitted once'))
+    return new Promise((resolve, reject) => {
+      operation.resolve = resolve
+      operation.reject = reject
+      this.start(operation)
+    })
+  }
+
+  /** Starts a request, or queues it behind those that came before. @internal */
+  start(request: Request): void {
+    if (this.#closed) throw invalidState('the ring is closed')
+    if (this.#first === null && this.#inFlight + this.#ready < this.#engine.capacity) this.#admit(request)
+    else this.#enqueue(request)
+  }
+
+  /** Starts a request that nobody waits for yet, if there is room to spare. @internal */
+  tryStart(request: Request): boolean {
+    if (this.#first !== null || this.#pressure) return false
+    if (this.#inFlight + this.#ready >= this.#engine.capacity * highWater) {
+      this.#press()
+      return false
+    }
+    this.#admit(request)
+    return true
+  }
+
+  #admit(request: Request): void {
+    this.#inFlight++
+    this.#engine.start(request)
+    if (!this.#pressure && this.#inFlight + this.#ready > this.#engine.capacity * highWater) this.#press()
+  }
+
+  /** The engine's report of a completion. @internal */
+  completed(request: Request, result: number, flags: number): void {
+    this.#inFlight--
+    try {
+      request.completed(result, flags)
+    } finally {
+      this.#settle()
+    }
+  }
+
+  /** After something ended or was taken: the next in the queue, and the pressure. */
+  #settle(): void {
+    while (this.#first !== null && this.#inFlight + this.#ready < this.#engine.capacity) {
+      const request = this.#first
+      this.#dequeue(request)
+      this.#admit(request)
+    }
+    if (this.#pressure && this.#inFlight + this.#ready < this.#engine.capacity * lowWater) this.#pressure = false
+    if (this.#inFlight === 0 && this.#idle.length > 0) this.#becomeIdle()
+  }
+
+  /** A completion waits for its consumer. @internal */
+  held(): void {
+    this.#ready++
+  }
+
+  /** The consumer took it, or it was dropped. @internal */
+  taken(): void {
+    this.#ready--
+    this.#settle()
+  }
+
+  /** Ends a request early. It still completes: at once if it was queued, else when the kernel says so. @internal */
+  cancel(request: Request): void {
+    if (request.waiter !== null) return this.cancel(request.waiter)
+    if (request.queued) {
+      this.#dequeue(request)
+      request.completed(ECANCELED, 0)
+    } else {
+      this.#engine.cancel(request)
+    }
+  }
+
+  /** True while the ring is near its capacity: `write()` answers false and windows do not grow. @internal */
+  get pressure(): boolean {
+    return this.#pressure
+  }
+
+  /** @internal */
+  addWindow(window: Window): void {
+    this.#windows.add(window)
+  }
+
+  /** @internal */
+  removeWindow(window: Window): void {
+    this.#windows.delete(window)
+  }
+
+  #press(): void {
+    this.#pressure = true
+    const share = Math.max(1, Math.floor(this.#engine.capacity * lowWater / Math.max(1, this.#windows.size)))
+    for (const window of this.#windows) if (window.shrink(share)) this.#shrinks++
+  }
+
+  #enqueue(request: Request): void {
+    request.queued = true
+    request.previous = this.#last
+    if (this.#last === null) this.#first = request
+    else this.#last.next = request
+    this.#last = request
+    this.#queued++
+  }
+
+  #dequeue(request: Request): void {
+    const { previous, next } = request
+    if (previous === null) this.#first = next
+    else previous.next = next
+    if (next === null) this.#last = previous
+    else next.previous = previous
+    request.previous = request.next = null
+    request.queued = false
+    this.#queued--
+  }
+
+  /** Counters of this ring, read without a system call. */
+  stats(): RingStats {
+    const { capacity } = this.#engine
+    return {
+      engine: this.#engine.kind,
+      queued: this.#queued,
+      inFlight: this.#inFlight,
+      ready: this.#ready,
+      capacity,
+      occupancy: (this.#inFlight + this.#ready) / capacity,
+      shrinks: this.#shrinks,
+      ...this.#engine.stats()
+    }
+  }
+
+  /**
+   * Takes no more operations, waits for those in flight, and gives everything back to the kernel.
+   * Rejects with ERR_INVALID_STATE while streams still use the ring.
+   */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    if (this.#windows.size > 0) throw invalidState(`${this.#windows.size} streams still use the ring`)
+    this.#closed = true
+    for (const [choice, ring] of sharedRings) if (ring === this) sharedRings.delete(choice)
+    if (this.#inFlight > 0) await new Promise<void>(resolve => this.#idle.push(resolve))
+    this.#engine.close()
+  }
+
+  #becomeIdle(): void {
+    const waiting = this.#idle
+    this.#idle = []
+    for (const resolve of waiting) resolve()
+  }
+}
+
+const sharedRings = new Map<EngineChoice, Ring>()
+
+function createEngine(ring: Ring, options: RingOptions): Engine {
+  const choice = engineChoice(options.engine)
+  if (choice === 'threads') return new ThreadsEngine(ring)
+  const { entries, cqEntries } = ringEntries(options)
+  try {
+    const addon = loadNative()
+    if (addon instanceof Error) throw addon
+    return new UringEngine(addon, ring, entries, cqEntries)
+  } catch (error) {
+    const { code = 'ERR_DLOPEN_FAILED' } = error as NodeJS.ErrnoException
+    if (choice === 'uring') throw uringUnavailable(code, refusalReason(error as Error))
+    return new ThreadsEngine(ring)
+  }
+}

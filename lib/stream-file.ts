@@ -1,0 +1,158 @@
+/** The file under a node stream: opened or given, made known to the ring, closed. */
+import type { EventEmitter } from 'node:events'
+import type { FileHandle } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import type { FileFacts, OpenFile } from './engine.js'
+import { FSYNC_DATASYNC, Opcode, Request } from './engine.js'
+import { errnoError, invalidArgType, invalidArgValue, notImplemented } from './errors.js'
+import { fileMode, openFlags } from './open-flags.js'
+import type { FileFunctions, StreamOptions } from './options.js'
+import { validateFd, validateFunction } from './options.js'
+import { Ring } from './ring.js'
+
+export type PathLike = string | Buffer | URL
+
+type Callback = (error: Error | null, result: number) => void
+
+/** A request with a callback, for what is done once a file. */
+class FileRequest extends Request {
+  constructor(readonly syscall: string, readonly callback: Callback) {
+    super()
+  }
+
+  override completed(result: number): void {
+    if (result >= 0) this.callback(null, result)
+    else this.callback(this.error ?? errnoError(result, this.syscall, this.path ?? undefined), result)
+  }
+}
+
+export interface StreamFileOptions extends StreamOptions {
+  fd?: number | FileHandle | null
+  flags?: string | number
+  mode?: string | number
+  fs?: FileFunctions | null
+  autoClose?: boolean
+}
+
+function isFileHandle(value: unknown): value is FileHandle {
+  return typeof value === 'object' && value !== null && 'fd' in value &&
+    typeof (value as FileHandle).createReadStream === 'function'
+}
+
+/** A path as node:fs keeps it. @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_INVALID_URL_SCHEME */
+function validPath(path: unknown): string | Buffer {
+  const plain = path instanceof URL ? fileURLToPath(path) : path
+  if (typeof plain !== 'string' && !(plain instanceof Uint8Array)) {
+    throw invalidArgType('path', 'of type string or an instance of Buffer or URL', path)
+  }
+  if (plain.includes('\0' as never) || (typeof plain !== 'string' && plain.includes(0))) {
+    throw invalidArgValue('path', path, 'must be a string, Uint8Array, or URL without null bytes')
+  }
+  return typeof plain === 'string' ? plain : Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength)
+}
+
+/** The ring of a stream's options: a caller's own fs has one to itself. */
+function ringOf(options: StreamFileOptions): Ring {
+  const { ring, fs, engine } = options
+  if (ring !== undefined) {
+    if (!(ring instanceof Ring)) throw invalidArgType('options.ring', 'an instance of Ring', ring)
+    return ring
+  }
+  return fs == null ? Ring.shared(engine) : new Ring({ fs })
+}
+
+export class StreamFile {
+  readonly ring: Ring
+  /** Undefined when a descriptor was given instead. */
+  readonly path: string | Buffer | undefined
+  /** The descriptor that was given; its position counts where no `start` does. */
+  readonly given: number | null = null
+  readonly handle: (FileHandle & EventEmitter) | null = null
+  file: OpenFile | null = null
+  facts: FileFacts = { regular: false, append: false, size: 0, position: -1 }
+
+  /**
+   * @param needs what of `options.fs` the stream will call, beside open and close
+   * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE
+   */
+  constructor(path: PathLike | null | undefined, readonly options: StreamFileOptions, needs: readonly string[]) {
+    const { fd, fs } = options
+    if (fd == null) {
+      if (fs != null) validateFunction(fs.open, 'options.fs.open')
+      this.path = validPath(path)
+    } else if (isFileHandle(fd)) {
+      if (fs != null) throw notImplemented('FileHandle with fs')
+      this.handle = fd as FileHandle & EventEmitter
+      this.given = fd.fd
+    } else {
+      if (typeof fd !== 'number') throw invalidArgType('options.fd', 'of type number or an instance of FileHandle', fd)
+      validateFd(fd)
+      this.given = fd
+    }
+    if (fs != null) {
+      for (const name of needs) validateFunction(fs[name as keyof FileFunctions], `options.fs.${name}`)
+      if (options.autoClose !== false) validateFunction(fs.close, 'options.fs.close')
+    }
+    this.ring = ringOf(options)
+  }
+
+  /** Opens the path, or takes the given descriptor; then `file` and `facts` are known. */
+  open(flags: string | number, mode: string | number, opened: (error: Error | null) => void): void {
+    if (this.given !== null) return this.#attach(this.given, opened)
+    const request = new FileRequest('open', (error, fd) => error !== null ? opened(error) : this.#attach(fd, opened))
+    try {
+      request.position = openFlags(flags)
+      request.length = fileMode(mode)
+    } catch (error) {
+      return opened(error as Error)
+    }
+    request.opcode = Opcode.openat
+    request.path = this.path!
+    this.ring.start(request)
+  }
+
+  #attach(fd: number, opened: (error: Error | null) => void): void {
+    this.ring.engine.inspect(fd, (error, facts) => {
+      if (error !== null) return opened(error)
+      this.facts = facts
+      this.file = this.ring.engine.install(fd)
+      opened(null)
+    })
+  }
+
+  /** Waits until everything written is on the disk. */
+  sync(done: (error: Error | null) => void, dataOnly = false): void {
+    const request = new FileRequest('fsync', done)
+    request.opcode = Opcode.fsync
+    request.position = dataOnly ? FSYNC_DATASYNC : 0
+    request.file = this.file
+    this.ring.start(request)
+  }
+
+  /** Moves a given descriptor's own position to where reading or writing without one would have left it. */
+  leaveAt(moved: number): void {
+    if (this.given === null || this.file === null || this.facts.position < 0) return
+    this.ring.engine.seek(this.given, this.facts.position + moved)
+  }
+
+  /** Calls back when the owner of a given FileHandle closes it. */
+  onHandleClose(closed: () => void): void {
+    this.handle?.on('close', closed)
+  }
+
+  /** Closes the descriptor. Nothing may be in flight on it. */
+  close(closed: (error: Error | null) => void): void {
+    const { file } = this
+    if (file === null) return closed(null)
+    this.file = null
+    this.ring.engine.forget(file)
+    if (this.handle !== null) {
+      this.handle.close().then(() => closed(null), closed)
+      return
+    }
+    const request = new FileRequest('close', closed)
+    request.opcode = Opcode.close
+    request.file = { fd: file.fd, index: -1 }
+    this.ring.start(request)
+  }
+}

@@ -1,0 +1,21 @@
+// Every row, in the order of the table. A new group is a file that exports its rows, and a line here.
+import type { Row } from '../harness.js';
+import { concurrentRows } from './concurrent.js';
+import { hashRows } from './hash.js';
+import { memoryRows } from './memory.js';
+import { nopRows } from './nop.js';
+import { pipeRows } from './pipe.js';
+import { readRows } from './read.js';
+import { smallFileRows } from './small-file.js';
+import { writeRows } from './write.js';
+
+export const rows: Row[] = [
+  ...readRows,
+  ...hashRows,
+  ...writeRows,
+  ...pipeRows,
+  ...nopRows,
+  ...memoryRows,
+  ...smallFileRows,
+  ...concurrentRows,
+];

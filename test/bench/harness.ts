@@ -1,0 +1,102 @@
+// What a row of the benchmark is, and how its cases are run: interleaved, in a rotated order.
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { Bench } from './bench.js';
+
+/** One way of doing a row's work, ours or a peer's. */
+export interface Case {
+  name: string;
+  /** Does the work untimed and checks every byte of it; it warms up the code as well. */
+  verify(): Promise<void>;
+  /** Does the work once, with a cheap check, and gives its figure: seconds, or bytes of memory. */
+  round(): Promise<number>;
+}
+
+/** Ours against a peer; without `atLeast` it is shown for information. */
+export interface Comparison { ours: string; peer: string; atLeast?: number }
+
+/** Ours against a fixed figure; without `atMost` it is shown for information. */
+export interface Limit { ours: string; atMost?: number }
+
+export interface Row {
+  name: string;
+  /** What a reader must know to trust the row; printed under the table. */
+  note?: string;
+  cases(bench: Bench): Case[] | Promise<Case[]>;
+  goals: (Comparison | Limit)[];
+  format(value: number): string;
+  /** What the median means as a rate, where the work has one. */
+  rate?(value: number, bench: Bench): string;
+}
+
+export interface CaseResult { name: string; values: number[]; median: number; minimum: number }
+
+export type GoalResult = (Comparison | Limit) & { ratio?: number; met?: boolean };
+
+export interface RowResult { row: Row; cases: CaseResult[]; goals: GoalResult[] }
+
+export function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+export async function seconds(work: () => unknown): Promise<number> {
+  const start = performance.now();
+  await work();
+  return (performance.now() - start) / 1000;
+}
+
+export async function runRow(row: Row, bench: Bench, rounds: number, progress: (done: string) => void): Promise<RowResult> {
+  const cases = await row.cases(bench);
+  const values = new Map(cases.map(({ name }) => [name, [] as number[]]));
+  for (const { name, verify } of cases) {
+    progress(`${name}: verifying`);
+    await verify();
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const { name, round: work } of rotated(cases, round)) {
+      progress(`${name}: round ${round + 1} of ${rounds}`);
+      await collectGarbage();
+      values.get(name)!.push(await work());
+    }
+  }
+  const results = cases.map(({ name }) => summary(name, values.get(name)!));
+  return { row, cases: results, goals: row.goals.map(goal => judge(goal, results)) };
+}
+
+export function caseNamed(results: CaseResult[], name: string): CaseResult {
+  const found = results.find(result => result.name === name);
+  if (!found) throw new Error(`the row has no case named '${name}'`);
+  return found;
+}
+
+function rotated<T>(items: T[], by: number): T[] {
+  const first = by % items.length;
+  return [...items.slice(first), ...items.slice(0, first)];
+}
+
+function summary(name: string, values: number[]): CaseResult {
+  return { name, values, median: median(values), minimum: Math.min(...values) };
+}
+
+function judge(goal: Comparison | Limit, results: CaseResult[]): GoalResult {
+  const ours = caseNamed(results, goal.ours).median;
+  if (!('peer' in goal)) return { ...goal, met: goal.atMost === undefined ? undefined : ours <= goal.atMost };
+  // Less is better in every unit used here, so the peer's figure over ours says how many times better ours is.
+  const ratio = caseNamed(results, goal.peer).median / ours;
+  return { ...goal, ratio, met: goal.atLeast === undefined ? undefined : ratio >= goal.atLeast };
+}
+
+let gc: (() => void) | undefined;
+
+/** One case's garbage must not be collected on the next one's time. */
+async function collectGarbage(): Promise<void> {
+  if (!gc) {
+    setFlagsFromString('--expose-gc');
+    gc = runInNewContext('gc') as () => void;
+  }
+  gc();
+  await setImmediate();
+}
