@@ -24,7 +24,7 @@ static_assert(sizeof(Completion) == 16);
 
 // Memory shared with JavaScript. Both sides run on one thread, so no word needs to be atomic.
 struct Shared {
-  enum Word { staged, taken, completed, dispatched, referenced, words };
+  enum Word { staged, taken, completed, dispatched, calls, referenced, words };
 
   uint32_t* header;         // `words` of them
   Descriptor* descriptors;  // a power of two

@@ -70,13 +70,14 @@ void EngineHost::turn() {
   update_references();
 }
 
-// Every completion of the batch reaches JavaScript, also when a callback in its midst throws.
+// The whole batch reaches JavaScript: when a callback in its midst throws, the call after goes on there.
 void EngineHost::dispatch() {
   const Napi::HandleScope scope(env_);
   dispatching_ = true;
-  while (!closing_ && header_[Shared::dispatched] < header_[Shared::completed]) {
-    const uint32_t before = header_[Shared::dispatched];
-    if (!call_dispatch() && header_[Shared::dispatched] == before) break;  // JavaScript is shut off
+  while (!closing_) {
+    const uint32_t calls = header_[Shared::calls];
+    if (call_dispatch()) break;
+    if (header_[Shared::calls] == calls) break;  // JavaScript is shut off: the environment ends
   }
   dispatching_ = false;
 }

@@ -39,6 +39,7 @@ export class ThreadsEngine implements Engine {
       const cancelled = error === null && result === 0 && this.#cancelled.delete(request)
       const failed = cancelled ? ECANCELED : error?.errno ?? EIO
       this.owner.completed(request, error !== null || cancelled ? failed : result, 0)
+      this.owner.batchEnded()
     }
     this.#run(request, done)
     starting = false

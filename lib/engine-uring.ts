@@ -115,6 +115,7 @@ export class UringEngine implements Engine {
   /** Hands a batch of completions out. When a callback throws, the native side calls again for the rest. */
   #dispatch(): void {
     const { header, completions } = this.#memory
+    header[Word.calls]++
     this.#dispatching = true
     try {
       while (header[Word.dispatched] < header[Word.completed]) {
@@ -126,6 +127,7 @@ export class UringEngine implements Engine {
         request.slot = -1
         this.owner.completed(request, completions[at + 1], completions[at + 2])
       }
+      this.owner.batchEnded()
     } finally {
       this.#dispatching = false
     }

@@ -84,9 +84,12 @@ export abstract class Request {
   abstract completed(result: number, flags: number): void
 }
 
-/** Called for each completion; the ring. */
+/** The ring over an engine. */
 export interface EngineOwner {
+  /** Called for each completion, */
   completed(request: Request, result: number, flags: number): void
+  /** and once after each batch of them; again if it threw. */
+  batchEnded(): void
 }
 
 export interface EngineStats {

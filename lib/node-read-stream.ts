@@ -7,7 +7,9 @@ import { leaseOf } from './buffers.js'
 import { outOfRange } from './errors.js'
 import { UringWriteStream } from './node-write-stream.js'
 import type { BufferOwnership, FileFunctions, StreamOptions } from './options.js'
-import { chunkSizeOf, depthOf, streamOptions, validateInteger, validateOneOf } from './options.js'
+import {
+  chunkSizeDefault, chunkSizeLeased, chunkSizeOf, depthOf, streamOptions, validateInteger, validateOneOf
+} from './options.js'
 import { PullIterator } from './pull-iterator.js'
 import { ReadAhead } from './read-ahead.js'
 import type { PathLike } from './stream-file.js'
@@ -69,6 +71,8 @@ export class UringReadStream extends Readable {
   bytesRead = 0
   readonly #file: StreamFile
   readonly #chunkSize: number
+  /** The chunk size is the caller's choice. */
+  readonly #chosenSize: boolean
   readonly #readAhead: number
   #window: ReadAhead | null = null
   /** Base class or iterator wait for a chunk. */
@@ -87,7 +91,7 @@ export class UringReadStream extends Readable {
     const file = new StreamFile(path, given, ['read'])
     validateRange(given)
     validateOneOf(given.buffers ?? 'owned', 'options.buffers', ['owned', 'leased'])
-    const chunkSize = chunkSizeOf(given)
+    const chunkSize = chunkSizeOf(given, given.buffers === 'leased' ? chunkSizeLeased : chunkSizeDefault)
     const readAhead = depthOf(given.readAhead, 'options.readAhead')
     super({
       ...given as object,
@@ -96,6 +100,7 @@ export class UringReadStream extends Readable {
     })
     this.#file = file
     this.#chunkSize = chunkSize
+    this.#chosenSize = given.chunkSize !== undefined || given.highWaterMark !== undefined
     this.#readAhead = readAhead
     this.#leased = given.buffers === 'leased'
     this.path = file.path as string | Buffer
@@ -141,7 +146,7 @@ export class UringReadStream extends Readable {
       facts,
       start: this.start,
       length: this.end - (this.start ?? 0) + 1,
-      chunkSize: this.#chunkSize,
+      chunkSize: this.#handsOver && !this.#chosenSize ? chunkSizeLeased : this.#chunkSize,
       readAhead: this.#readAhead,
       leased: this.#leased || this.#handsOver,
       readable: () => this.#async.runInAsyncScope(this.#pump, this)
@@ -152,7 +157,7 @@ export class UringReadStream extends Readable {
   override _read(): void {
     if (this.#iterator !== null) return // it takes for itself
     this.#wanted = true
-    this.#pump(false)
+    if (!this.#paused) this.#pump(false)
   }
 
   /**
@@ -162,6 +167,7 @@ export class UringReadStream extends Readable {
   #pump(direct = true): void {
     if (this.#iterator !== null) return this.#iterator.pump()
     while (this.#wanted && !this.destroyed) {
+      if (direct && this.#paused) return // `resume` or `read` goes on
       const chunk = this.#take()
       if (chunk === null) return
       const lease = leaseOf(chunk)
@@ -170,6 +176,11 @@ export class UringReadStream extends Readable {
       // Not more than one inside _read: it goes into Readable's buffer there, a chunk at a time.
       if (!direct) this.#wanted = false
     }
+  }
+
+  /** While nobody takes leases they stay in the window: Readable's buffer is for chunks that may be kept. */
+  get #paused(): boolean {
+    return (this.#leased || this.#handsOver) && this.readableFlowing === false && this.listenerCount('readable') === 0
   }
 
   /** The next chunk; null at the end and after an error, which are passed on, and when there is none yet. */
@@ -194,7 +205,7 @@ export class UringReadStream extends Readable {
   #pushLeased(chunk: Buffer, lease: Lease, direct: boolean): void {
     if (!this.#mayLend()) {
       this.#wanted = this.push(Buffer.from(chunk))
-      this.#window!.leased = false
+      if (this.listenerCount('data') > 1) this.#window!.leased = false
       return lease.release()
     }
     const now = direct && this.readableFlowing === true && this.readableLength === 0
@@ -219,8 +230,15 @@ export class UringReadStream extends Readable {
     for (const lease of this.#buffered.splice(0)) lease.release()
   }
 
+  override resume(): this {
+    super.resume()
+    if (this.#wanted) process.nextTick(() => this.#pump())
+    return this
+  }
+
   /** @internal */
   override read(size?: number): any {
+    if (size !== 0 && this.#wanted && this.#paused) this.#pump(false)
     const chunk = super.read(size)
     // What was in the buffer is the consumer's once the buffer is empty.
     if (this.#buffered.length > 0 && chunk !== null && this.readableLength === 0) {

@@ -6,7 +6,9 @@ import type { Lease } from './buffers.js'
 import { leaseOf } from './buffers.js'
 import { invalidArgType, streamDestroyed } from './errors.js'
 import type { FileFunctions, StreamOptions } from './options.js'
-import { chunkSizeOf, depthOf, streamOptions, validateBoolean, validateFunction, validateInteger } from './options.js'
+import {
+  chunkSizeDefault, chunkSizeOf, depthOf, streamOptions, validateBoolean, validateFunction, validateInteger
+} from './options.js'
 import type { PathLike } from './stream-file.js'
 import { StreamFile } from './stream-file.js'
 import { WriteBehind } from './write-behind.js'
@@ -94,7 +96,7 @@ export class UringWriteStream extends Writable {
     const given = streamOptions<WriteStreamOptions>(options)
     const file = new StreamFile(path, given, [])
     validateOptions(given)
-    const chunkSize = chunkSizeOf(given)
+    const chunkSize = chunkSizeOf(given, chunkSizeDefault)
     const writeBehind = depthOf(given.writeBehind, 'options.writeBehind')
     super({
       ...given as object,

@@ -3,8 +3,13 @@ import type { FileFunctions } from './engine-threads.js'
 import { invalidArgType, invalidArgValue, outOfRange } from './errors.js'
 import type { Ring } from './ring.js'
 
-/** Bytes of one read or write. */
+/** Bytes of one read or write, */
 export const chunkSizeDefault = 256 * 1024
+/**
+ * and of one that fills a buffer which is used again. Memory of its own is dearer the larger it is (page
+ * faults), a lease is dearer the smaller: leased reads of a cached file took 1.11x as long in pieces of 256 KiB.
+ */
+export const chunkSizeLeased = 512 * 1024
 /** One operation carries at most this many bytes (MAX_RW_COUNT of the kernel). */
 export const chunkSizeMax = 0x7fff_f000
 /** Operations that one stream keeps in flight. */
@@ -36,7 +41,7 @@ export interface RingOptions {
 
 /** What every stream of this library takes. */
 export interface StreamOptions {
-  /** Bytes of one read or write. Default 256 KiB; `highWaterMark`, if given, sets it. */
+  /** Bytes of one read or write. Default 256 KiB, 512 KiB with leased buffers; `highWaterMark`, if given, sets it. */
   chunkSize?: number
   /** Another ring than the thread's shared one. */
   ring?: Ring
@@ -90,14 +95,14 @@ export function ringEntries({ entries, cqEntries }: RingOptions): { entries: num
 }
 
 /** `chunkSize`, else `highWaterMark`, else the default. */
-export function chunkSizeOf(options: { chunkSize?: number, highWaterMark?: number }): number {
+export function chunkSizeOf(options: { chunkSize?: number, highWaterMark?: number }, otherwise: number): number {
   if (options.chunkSize !== undefined) {
     validateInteger(options.chunkSize, 'options.chunkSize', 1, chunkSizeMax)
     return options.chunkSize
   }
   const { highWaterMark } = options
   // A bad highWaterMark is for node:stream to refuse, in its own words; 0 means one byte at a time there.
-  if (highWaterMark == null || !Number.isInteger(highWaterMark) || highWaterMark < 0) return chunkSizeDefault
+  if (highWaterMark == null || !Number.isInteger(highWaterMark) || highWaterMark < 0) return otherwise
   return Math.min(Math.max(highWaterMark, 1), chunkSizeMax)
 }
 

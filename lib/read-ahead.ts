@@ -33,13 +33,27 @@ class ChunkRead extends Request {
   done = false
   ended = false
   failure: Error | null = null
+  /** Counted by the ring as completed and not yet taken. */
+  held = false
   /** Nobody wants its bytes any more. */
   abandoned = false
 
-  constructor(readonly window: ReadAhead, readonly place: number, readonly size: number) {
+  place = 0
+  size = 0
+
+  constructor(readonly window: ReadAhead) {
     super()
     this.opcode = Opcode.read
     this.file = window.file
+  }
+
+  /** Makes it ready for another chunk. */
+  reuse(place: number, size: number): void {
+    this.place = place
+    this.size = size
+    this.filled = 0
+    this.done = this.ended = false
+    this.buffer = this.memory = null
     this.aim()
   }
 
@@ -69,6 +83,8 @@ export class ReadAhead implements Window {
   /** The first error, set once everything before it was taken. */
   error: Error | null = null
   readonly #reads: ChunkRead[] = []
+  /** Reads that are over, to be used again. */
+  readonly #spares: ChunkRead[] = []
   readonly #buffers: WindowBuffers
   readonly #readable: () => void
   readonly #chunkSize: number
@@ -109,12 +125,13 @@ export class ReadAhead implements Window {
     if (read === undefined && this.#left <= 0) return this.#end(null)
     if (read === undefined || !read.done) return this.#wait()
     this.#reads.shift()
-    this.ring.taken()
+    this.#unhold(read)
     if (read.failure !== null || read.filled === 0) {
       this.#discard(read)
       return this.#end(read.failure)
     }
     const chunk = this.#chunkOf(read)
+    this.#spares.push(read)
     if (read.ended) this.#end(null)
     else if (this.#limit > 1) this.#fill()
     return chunk
@@ -142,7 +159,7 @@ export class ReadAhead implements Window {
     this.ended = error === null
     for (const read of this.#reads.splice(0)) {
       if (read.done) {
-        this.ring.taken()
+        this.#unhold(read)
         this.#discard(read)
       } else {
         read.abandoned = true
@@ -150,6 +167,11 @@ export class ReadAhead implements Window {
       }
     }
     return null
+  }
+
+  #unhold(read: ChunkRead): void {
+    if (read.held) this.ring.taken()
+    read.held = false
   }
 
   #discard(read: ChunkRead): void {
@@ -180,7 +202,8 @@ export class ReadAhead implements Window {
   #nextRead(): ChunkRead {
     const size = Math.min(this.leased ? this.#buffers.bytes : this.#chunkSize, this.#left)
     const known = this.#sequential ? size : this.#sizeHint - this.#next
-    const read = new ChunkRead(this, this.#next, Math.min(size, known > 0 ? known : probeBytes))
+    const read = this.#spares.pop() ?? new ChunkRead(this)
+    read.reuse(this.#next, Math.min(size, known > 0 ? known : probeBytes))
     if (this.leased && known > 0) read.buffer = this.#buffers.acquire()
     else read.memory = Buffer.allocUnsafeSlow(read.size)
     return read
@@ -195,10 +218,14 @@ export class ReadAhead implements Window {
       return this.#finishClose()
     }
     read.done = true
-    this.ring.held()
-    if (!this.#waiting || read !== this.#reads[0]) return
-    this.#waiting = false
-    this.#readable()
+    if (this.#waiting && read === this.#reads[0]) {
+      this.#waiting = false
+      this.ring.afterBatch(this.#readable)
+    } else {
+      // Read ahead of its consumer: it counts until it is taken, so that idle streams cannot fill the ring.
+      read.held = true
+      this.ring.held()
+    }
   }
 
   /** Takes the result in. True if the read was started again for what is missing. */

@@ -52,6 +52,8 @@ export class Ring {
   readonly #windows = new Set<Window>()
   #pressure = false
   #shrinks = 0
+  readonly #due: (() => void)[] = []
+  #dueNext = 0
   #idle: (() => void)[] = []
   #closed = false
 
@@ -129,6 +131,17 @@ export class Ring {
     } finally {
       this.#settle()
     }
+  }
+
+  /** Calls back at the end of this batch of completions, when all of them are known. @internal */
+  afterBatch(callback: () => void): void {
+    this.#due.push(callback)
+  }
+
+  /** The engine's report that a batch is over. A callback that throws is not called again. @internal */
+  batchEnded(): void {
+    while (this.#dueNext < this.#due.length) this.#due[this.#dueNext++]()
+    this.#due.length = this.#dueNext = 0
   }
 
   /** After something ended or was taken: the next in the queue, and the pressure. */

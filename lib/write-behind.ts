@@ -1,6 +1,7 @@
 /** The window of writes under every writable. */
 import { constants } from 'node:os'
-import { Lease, WindowBuffers } from './buffers.js'
+import type { Lease } from './buffers.js'
+import { Loan, WindowBuffers } from './buffers.js'
 import type { FileFacts, OpenFile } from './engine.js'
 import { currentPosition, Opcode, Request } from './engine.js'
 import { errnoError, invalidState, streamDestroyed } from './errors.js'
@@ -33,17 +34,17 @@ class ChunkWrite extends Request {
   readonly #offset: number
 
   /**
-   * @param lease what keeps the memory; null: it is the caller's
+   * @param loan what keeps the memory; null: it is the caller's
    * @param chunk the memory, unless it is in a buffer of this ring's engine
    */
   constructor(
-    readonly window: WriteBehind, readonly place: number, readonly lease: Lease | null, chunk: Uint8Array | null,
+    readonly window: WriteBehind, readonly place: number, readonly loan: Loan | null, chunk: Uint8Array | null,
     offset: number, readonly size: number
   ) {
     super()
     this.opcode = Opcode.write
     this.file = window.file
-    if (chunk === null) this.buffer = lease!.buffer
+    if (chunk === null) this.buffer = loan!.buffer
     else this.memory = chunk
     this.#offset = offset
     this.aim(0)
@@ -89,11 +90,12 @@ export class WriteBehind implements Window {
   #inFlight = 0
   #failure: Error | null = null
   #closing = false
+  #telling = false
   #closed: (() => void) | null = null
   /** Everything not yet written, in order; the first `#started` of them were given to the ring. */
   readonly #writes: ChunkWrite[] = []
   #started = 0
-  #gather: Lease | null = null
+  #gather: Loan | null = null
   #gathered = 0
   #flushScheduled = false
   readonly #waiting: Waiting[] = []
@@ -132,31 +134,31 @@ export class WriteBehind implements Window {
 
   /** Takes a chunk to write behind those before it; of a leased chunk, one reference to its lease. */
   accept(chunk: Uint8Array, lease: Lease | undefined): void {
-    this.#accepted += chunk.byteLength
+    this.#accepted += chunk.length
     if (lease !== undefined) {
       this.#flushGather()
       const here = lease.buffer.engine === this.ring.engine
-      if (here) this.#push(lease, null, chunk.byteOffset - lease.chunk.byteOffset, chunk.byteLength)
-      else this.#push(lease, chunk, 0, chunk.byteLength)
-    } else if (chunk.byteLength === 0) {
+      if (here) this.#push(lease, null, chunk.byteOffset - lease.chunk.byteOffset, chunk.length)
+      else this.#push(lease, chunk, 0, chunk.length)
+    } else if (chunk.length === 0) {
       // Nothing to write, and nobody to tell but those who wait.
-    } else if (chunk.byteLength < Math.min(gatherMax, this.#chunkSize)) {
+    } else if (chunk.length < Math.min(gatherMax, this.#chunkSize)) {
       this.#gatherIn(chunk)
     } else {
       this.#flushGather()
-      this.callersBytes += chunk.byteLength
-      for (let offset = 0; offset < chunk.byteLength; offset += pieceMax) {
-        this.#push(null, chunk, offset, Math.min(pieceMax, chunk.byteLength - offset))
+      this.callersBytes += chunk.length
+      for (let offset = 0; offset < chunk.length; offset += pieceMax) {
+        this.#push(null, chunk, offset, Math.min(pieceMax, chunk.length - offset))
       }
     }
     this.#fill()
   }
 
   #gatherIn(chunk: Uint8Array): void {
-    if (this.#gathered + chunk.byteLength > this.#chunkSize) this.#flushGather()
-    this.#gather ??= new Lease(this.#buffers.acquire(), this.#chunkSize, this.#buffers.release)
+    if (this.#gathered + chunk.length > this.#chunkSize) this.#flushGather()
+    this.#gather ??= new Loan(this.#buffers.acquire(), this.#chunkSize, this.#buffers.release)
     this.#gather.chunk.set(chunk, this.#gathered)
-    this.#gathered += chunk.byteLength
+    this.#gathered += chunk.length
     if (this.#inFlight > 0 || this.#flushScheduled) return // a completion will flush it
     this.#flushScheduled = true
     process.nextTick(this.#flushSoon)
@@ -175,14 +177,14 @@ export class WriteBehind implements Window {
 
   #flushGather(): void {
     if (this.#gather === null) return
-    const [lease, size] = [this.#gather, this.#gathered]
+    const [loan, size] = [this.#gather, this.#gathered]
     this.#gather = null
     this.#gathered = 0
-    this.#push(lease, null, 0, size)
+    this.#push(loan, null, 0, size)
   }
 
-  #push(lease: Lease | null, chunk: Uint8Array | null, offset: number, size: number): void {
-    this.#writes.push(new ChunkWrite(this, this.#next, lease, chunk, offset, size))
+  #push(loan: Loan | null, chunk: Uint8Array | null, offset: number, size: number): void {
+    this.#writes.push(new ChunkWrite(this, this.#next, loan, chunk, offset, size))
     if (this.#next !== currentPosition) this.#next += size
   }
 
@@ -217,7 +219,14 @@ export class WriteBehind implements Window {
     this.#fill()
     if (this.#inFlight === 0) this.error = this.#failure
     if (this.error !== null) this.#answer(this.error)
-    this.#progressed()
+    if (this.#telling) return
+    this.#telling = true
+    this.ring.afterBatch(this.#tell)
+  }
+
+  readonly #tell = (): void => {
+    this.#telling = false
+    if (!this.#closing) this.#progressed()
   }
 
   /** Takes the result in. True if the write was started again for what is missing. */
@@ -244,7 +253,7 @@ export class WriteBehind implements Window {
   }
 
   #release(write: ChunkWrite): void {
-    if (write.lease !== null) write.lease.release()
+    if (write.loan !== null) write.loan.release()
     else this.callersBytes -= write.size
   }
 
