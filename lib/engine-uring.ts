@@ -9,8 +9,11 @@ import { arenaMemory, completionWords, Counter, descriptorWords, Word } from './
 
 const IOSQE_FIXED_FILE = 1
 const AT_FDCWD = -100
-/** During long synchronous code, submit when this many are staged: the disk may as well begin. */
-const stagedMax = 32
+/**
+ * During long synchronous code, submit when this many are staged: the disk may as well begin. With 1024 NOPs in
+ * flight, 32 cost 240 ns each, 64 cost 222, 512 cost 200 and made one in flight 1.1x as slow.
+ */
+const stagedMax = 64
 
 /** A buffer of the registered arena. */
 class ArenaBuffer implements EngineBuffer {

@@ -5,6 +5,9 @@ export const Opcode = {
   nop: 0, fsync: 3, pollAdd: 6, openat: 18, close: 19, read: 22, write: 23
 } as const
 
+/** A request's flag: let a worker of the kernel's do it from the start (IOSQE_ASYNC). */
+export const IOSQE_ASYNC = 16
+
 /** fsync_flags: only the data and what is needed to find it (IORING_FSYNC_DATASYNC). */
 export const FSYNC_DATASYNC = 1
 

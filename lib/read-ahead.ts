@@ -1,13 +1,19 @@
 /** The ordered window of reads under every readable. */
 import { Lease, WindowBuffers } from './buffers.js'
 import type { FileFacts, OpenFile } from './engine.js'
-import { currentPosition, Opcode, Request } from './engine.js'
+import { currentPosition, IOSQE_ASYNC, Opcode, Request } from './engine.js'
 import { errnoError } from './errors.js'
 import { retried } from './retry.js'
 import type { Ring, Window } from './ring.js'
 
 /** Bytes to ask for where the file ended when it was opened: enough to see that it ends. */
 const probeBytes = 1024
+
+/**
+ * A consumer that takes longer than this for a byte (ns) keeps its thread busy: a worker of the kernel's copies
+ * from the page cache meanwhile. Hashing takes 0.5; a cached read, 0.04. With sha256, on 2 cores: 1.2x as fast.
+ */
+const busyConsumer = 0.15
 
 export interface ReadAheadOptions {
   ring: Ring
@@ -96,6 +102,9 @@ export class ReadAhead implements Window {
   #left: number
   #sizeHint: number
   #waiting = false
+  #takenAt = 0
+  #takenBytes = 0
+  #readFlags = 0
   #inFlight = 0
   #closed: (() => void) | null = null
 
@@ -130,6 +139,7 @@ export class ReadAhead implements Window {
       this.#discard(read)
       return this.#end(read.failure)
     }
+    this.#watchConsumer(read.filled)
     const chunk = this.#chunkOf(read)
     this.#spares.push(read)
     if (read.ended) this.#end(null)
@@ -137,8 +147,20 @@ export class ReadAhead implements Window {
     return chunk
   }
 
+  /** Compares the time between two chunks that were there already with the size of the first. */
+  #watchConsumer(bytes: number): void {
+    const now = performance.now()
+    if (this.#takenAt !== 0) {
+      const perByte = (now - this.#takenAt) * 1e6 / this.#takenBytes
+      this.#readFlags = perByte > busyConsumer ? IOSQE_ASYNC : 0
+    }
+    this.#takenAt = now
+    this.#takenBytes = bytes
+  }
+
   #wait(): null {
     this.#waiting = true
+    this.#takenAt = 0
     if (this.#reads.length > 0 && !this.ring.pressure) this.#limit = Math.min(this.#limit * 2, this.#readAhead)
     this.#fill()
     return null
@@ -204,6 +226,7 @@ export class ReadAhead implements Window {
     const known = this.#sequential ? size : this.#sizeHint - this.#next
     const read = this.#spares.pop() ?? new ChunkRead(this)
     read.reuse(this.#next, Math.min(size, known > 0 ? known : probeBytes))
+    read.flags = this.#readFlags
     if (this.leased && known > 0) read.buffer = this.#buffers.acquire()
     else read.memory = Buffer.allocUnsafeSlow(read.size)
     return read
