@@ -1,21 +1,35 @@
 /** The engine over node:fs, or over a caller's own functions of the same form. */
 import fs from 'node:fs'
+import { constants } from 'node:os'
 import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFile, Request } from './engine.js'
 import { FSYNC_DATASYNC, Opcode } from './engine.js'
 import { HeapBuffer } from './heap-buffer.js'
 
-/** What of node:fs a caller may bring (`options.fs`). */
-export type FileFunctions = Partial<Pick<typeof fs,
-  'open' | 'close' | 'read' | 'write' | 'writev' | 'fsync' | 'fdatasync' | 'fstat'>>
-
 type Done = (error: NodeJS.ErrnoException | null, result?: number) => void
+
+/** What of node:fs a caller may bring (`options.fs`), in node:fs's form. */
+export interface FileFunctions {
+  open?(path: any, flags: any, mode: any, callback: (error: any, fd?: any) => void): void
+  close?(fd: any, callback: (error?: any) => void): void
+  read?(fd: any, buffer: any, offset: number, length: number, position: any, callback: (error: any, bytes?: any) => void): void
+  write?(fd: any, buffer: any, offset: any, length: any, position: any, callback: (error: any, bytes?: any) => void): void
+  writev?(fd: any, buffers: any, position: any, callback: (error: any, bytes?: any) => void): void
+  fsync?(fd: any, callback: (error?: any) => void): void
+  fdatasync?(fd: any, callback: (error?: any) => void): void
+}
 
 /** Requests in flight beyond libuv's threads only wait there; this bounds how many wait. */
 const capacity = 1023
 
-const ECANCELED = -125
-const EIO = -5
-const ENOSYS = -38
+/** How long a busy descriptor is left alone. */
+const retryMs = 5
+
+const { ECANCELED, EIO, ENOSYS } = constants.errno
+
+/** A caller's own errors may have a code only, or nothing. */
+function errnoOf(error: NodeJS.ErrnoException | null): number {
+  return error?.errno ?? -(constants.errno[error?.code as keyof typeof constants.errno] ?? EIO)
+}
 
 export class ThreadsEngine implements Engine {
   readonly kind = 'threads'
@@ -37,11 +51,15 @@ export class ThreadsEngine implements Engine {
       request.slot = -1
       request.error = error
       const cancelled = error === null && result === 0 && this.#cancelled.delete(request)
-      const failed = cancelled ? ECANCELED : error?.errno ?? EIO
+      const failed = cancelled ? -ECANCELED : errnoOf(error)
       this.owner.completed(request, error !== null || cancelled ? failed : result, 0)
       this.owner.batchEnded()
     }
-    this.#run(request, done)
+    try {
+      this.#run(request, done)
+    } catch (error) {
+      done(error as Error) // node:fs throws at once for arguments that it refuses
+    }
     starting = false
   }
 
@@ -50,22 +68,24 @@ export class ThreadsEngine implements Engine {
     const fd = request.file?.fd ?? -1
     const position = request.position < 0 ? null : request.position
     switch (request.opcode) {
+      case Opcode.pollAdd: // a thread cannot wait for readiness: look again in a moment
+        return void setTimeout(done, retryMs, null, 0)
       case Opcode.nop:
         return void setImmediate(done, null, 0)
       case Opcode.openat:
-        return functions.open!(request.path!, request.position, request.length, done)
+        return functions.open!(request.path!, ...request.openArguments!, done)
       case Opcode.close:
         return functions.close!(fd, done)
       case Opcode.fsync: {
-        const data = request.position === FSYNC_DATASYNC && functions.fdatasync !== undefined
+        const data = request.position === FSYNC_DATASYNC && functions.fdatasync != null
         return data ? functions.fdatasync!(fd, done) : functions.fsync!(fd, done)
       }
       case Opcode.read:
-        return functions.read!(fd, bytesOf(request), 0, request.length, position, done as never)
+        return functions.read!(fd, bytesOf(request), 0, request.length, position, done)
       case Opcode.write:
         return this.#write(request, fd, position, done)
       default:
-        return void setImmediate(done, Object.assign(new Error('not on this engine'), { errno: ENOSYS }))
+        return void setImmediate(done, Object.assign(new Error('not on this engine'), { errno: -ENOSYS }))
     }
   }
 
@@ -73,8 +93,8 @@ export class ThreadsEngine implements Engine {
   #write(request: Request, fd: number, position: number | null, done: Done): void {
     const { write, writev } = this.functions
     const bytes = bytesOf(request)
-    if (write !== undefined) return write(fd, bytes, 0, request.length, position, done)
-    return writev!.call(this.functions, fd, [bytes], position as number, done)
+    if (write != null) return write.call(this.functions, fd, bytes, 0, request.length, position, done)
+    return writev!.call(this.functions, fd, [bytes], position, done)
   }
 
   /** A thread cannot be stopped; a caller's own function even less. It ends when it ends. */

@@ -71,6 +71,8 @@ export abstract class Request {
   /** either from this byte on. */
   offset = 0
   path: string | Buffer | null = null
+  /** Flags and mode as the caller gave them, for engines that want names. */
+  openArguments: [flags: string | number, mode: string | number] | null = null
   /** Set by an engine that has more to say than an errno (a caller's own `fs`). */
   error: Error | null = null
 

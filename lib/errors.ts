@@ -74,6 +74,10 @@ export function streamDestroyed(method: string): Error {
   return coded(new Error(`Cannot call ${method} after a stream was destroyed`), 'ERR_STREAM_DESTROYED')
 }
 
+export function abortError(): Error {
+  return Object.assign(new Error('The operation was aborted'), { name: 'AbortError', code: 'ABORT_ERR' })
+}
+
 /** Why there is no io_uring here, and what helps. */
 export function uringUnavailable(code: string, reason: string): Error & { code: string } {
   const error = new Error(`io_uring is not available (${code}): ${reason}`)

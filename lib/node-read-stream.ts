@@ -1,7 +1,7 @@
 /** UringReadStream: a stream.Readable over the window of reads, in place of fs.ReadStream. */
 import { AsyncResource } from 'node:async_hooks'
 import type { FileHandle } from 'node:fs/promises'
-import { finished, Readable } from 'node:stream'
+import { addAbortSignal, finished, Readable } from 'node:stream'
 import type { Lease } from './buffers.js'
 import { leaseOf } from './buffers.js'
 import { outOfRange } from './errors.js'
@@ -43,6 +43,8 @@ export interface ReadStreamOptions extends StreamOptions {
   buffers?: BufferOwnership
 }
 
+interface ReadableState { _readableState: { autoDestroy: boolean } }
+
 interface Range { start?: number, end?: number }
 
 function validateRange({ start, end }: Range): void {
@@ -78,6 +80,9 @@ export class UringReadStream extends Readable {
   /** Base class or iterator wait for a chunk. */
   #wanted = false
   #iterator: PullIterator | null = null
+  #failed = false
+  /** Aborted before it began. */
+  #neverOpens = false
   #leased: boolean
   /** Leased by ourselves, for a pipe into a stream that takes leases. */
   #handsOver = false
@@ -95,6 +100,7 @@ export class UringReadStream extends Readable {
     const readAhead = depthOf(given.readAhead, 'options.readAhead')
     super({
       ...given as object,
+      signal: undefined,
       autoDestroy: given.autoClose ?? true,
       highWaterMark: given.highWaterMark ?? chunkSize
     })
@@ -110,11 +116,19 @@ export class UringReadStream extends Readable {
     this.start = given.start
     this.end = given.end ?? Infinity
     file.onHandleClose(() => this.destroy())
+    if (given.signal != null) {
+      this.#neverOpens = given.signal.aborted
+      addAbortSignal(given.signal, this)
+    }
   }
 
   /** Whether the file is closed at the end and after an error. */
   get autoClose(): boolean {
-    return (this as unknown as { _readableState: { autoDestroy: boolean } })._readableState.autoDestroy
+    return (this as unknown as ReadableState)._readableState.autoDestroy
+  }
+
+  set autoClose(value: boolean) {
+    (this as unknown as ReadableState)._readableState.autoDestroy = value
   }
 
   /** True until the file is open. */
@@ -124,6 +138,7 @@ export class UringReadStream extends Readable {
 
   /** @internal */
   override _construct(callback: (error?: Error | null) => void): void {
+    if (this.#neverOpens) return callback()
     const given = this.fd !== null
     this.#file.open(this.flags, this.mode, error => this.#async.runInAsyncScope(() => {
       if (error !== null) return callback(error)
@@ -185,21 +200,31 @@ export class UringReadStream extends Readable {
 
   /** The next chunk; null at the end and after an error, which are passed on, and when there is none yet. */
   #take(): Buffer | null {
+    if (this.destroyed) return null
     const window = this.#window!
     const chunk = window.take()
     if (chunk !== null) {
       this.bytesRead += chunk.length
       return chunk
     }
-    if (window.error !== null) this.destroy(window.error)
+    if (window.error !== null) this.#fail(window.error)
     else if (window.ended) this.#finish()
     return null
+  }
+
+  /** Once: with autoClose false the stream stays open, as fs streams do. */
+  #fail(error: Error): void {
+    if (this.#failed) return
+    this.#failed = true
+    if (this.autoClose) this.destroy(error)
+    else this.emit('error', error)
   }
 
   #finish(): void {
     this.#wanted = false
     if (this.start === undefined) this.#file.leaveAt(this.bytesRead)
     this.push(null)
+    if (this.#iterator !== null) super.read(0) // nobody else would ask for the end
   }
 
   #pushLeased(chunk: Buffer, lease: Lease, direct: boolean): void {
@@ -271,6 +296,7 @@ export class UringReadStream extends Readable {
   }
 
   #next(): Buffer | null {
+    if (this.readableLength > 0) return super.read() // given back by unshift
     if (this.#window === null) return null // not open yet
     const chunk = this.#take()
     if (chunk === null) return null

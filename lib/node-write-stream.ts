@@ -1,7 +1,7 @@
 /** UringWriteStream: a stream.Writable over the window of writes, in place of fs.WriteStream. */
 import { AsyncResource } from 'node:async_hooks'
 import type { FileHandle } from 'node:fs/promises'
-import { Writable } from 'node:stream'
+import { addAbortSignal, Writable } from 'node:stream'
 import type { Lease } from './buffers.js'
 import { leaseOf } from './buffers.js'
 import { invalidArgType, streamDestroyed } from './errors.js'
@@ -43,10 +43,18 @@ export interface WriteStreamOptions extends StreamOptions {
 /** What Writable itself holds, without the window. */
 const lengthInBuffer = Object.getOwnPropertyDescriptor(Writable.prototype, 'writableLength')!.get! as () => number
 
+interface WritableState { _writableState: { autoDestroy: boolean } }
+
 type WriteCallback = (error: Error | null | undefined) => void
 
-/** Beyond this many times its high-water mark a stream waits, however few the chunks are. */
-const bytesFactor = 4
+/** A write that has a callback. */
+interface Waiting {
+  callback: WriteCallback
+  /** Which call of `write` it was. */
+  readonly number: number
+  /** Bytes that must be in the file before it is called; -1 until the window has the chunk. */
+  target: number
+}
 
 function validateOptions(options: WriteStreamOptions): void {
   const { fs, flush, start } = options
@@ -82,14 +90,23 @@ export class UringWriteStream extends Writable {
   readonly #file: StreamFile
   readonly #chunkSize: number
   readonly #writeBehind: number
-  /** A high-water mark of the caller's own counts bytes; ours also lets `writeBehind` large chunks through. */
-  readonly #strict: boolean
   #window: WriteBehind | null = null
+  /** Calls of `write`, and chunks that the window has. */
+  #writes = 0
+  #taken = 0
+  /** Callbacks not yet called, in order; of the first `#targeted` the window has the chunk. */
+  readonly #waiting: Waiting[] = []
+  #targeted = 0
+  /** The base class waits for everything to be written. */
+  #finalCallback: WriteCallback | null = null
   /** Leases of chunks that are in Writable's buffer, in order. */
   #buffered: Lease[] = []
   /** The base class's callback for a chunk, kept until the window has room for the next. */
   #accepted: ((error?: Error | null) => void) | null = null
   #needDrain = false
+  #failed = false
+  /** Aborted before it began. */
+  #neverOpens = false
   readonly #async = new AsyncResource('URINGWRITESTREAM')
 
   constructor(path: PathLike | null | undefined, options?: WriteStreamOptions | BufferEncoding | null) {
@@ -100,6 +117,7 @@ export class UringWriteStream extends Writable {
     const writeBehind = depthOf(given.writeBehind, 'options.writeBehind')
     super({
       ...given as object,
+      signal: undefined,
       decodeStrings: true, // only bytes can be written
       autoDestroy: given.autoClose ?? true,
       highWaterMark: given.highWaterMark ?? chunkSize * writeBehind
@@ -107,7 +125,6 @@ export class UringWriteStream extends Writable {
     this.#file = file
     this.#chunkSize = chunkSize
     this.#writeBehind = writeBehind
-    this.#strict = given.highWaterMark !== undefined
     this.path = file.path as string | Buffer
     this.fd = file.given
     this.flags = given.flags ?? 'w'
@@ -115,12 +132,20 @@ export class UringWriteStream extends Writable {
     this.start = given.start
     this.flush = given.flush ?? false
     if (given.encoding != null) this.setDefaultEncoding(given.encoding)
-    file.onHandleClose(() => this.destroy())
+    file.onHandleClose(() => this.close())
+    if (given.signal != null) {
+      this.#neverOpens = given.signal.aborted
+      addAbortSignal(given.signal, this)
+    }
   }
 
   /** Whether the file is closed at the end and after an error. */
   get autoClose(): boolean {
-    return (this as unknown as { _writableState: { autoDestroy: boolean } })._writableState.autoDestroy
+    return (this as unknown as WritableState)._writableState.autoDestroy
+  }
+
+  set autoClose(value: boolean) {
+    (this as unknown as WritableState)._writableState.autoDestroy = value
   }
 
   /** True until the file is open. */
@@ -141,6 +166,7 @@ export class UringWriteStream extends Writable {
 
   /** @internal */
   override _construct(callback: (error?: Error | null) => void): void {
+    if (this.#neverOpens) return callback()
     const given = this.fd !== null
     this.#file.open(this.flags, this.mode, error => this.#async.runInAsyncScope(() => {
       if (error !== null) return callback(error)
@@ -179,22 +205,56 @@ export class UringWriteStream extends Writable {
       lease.retain()
       this.#buffered.push(lease)
     }
-    const more = super.write(chunk, charset as BufferEncoding, typeof written === 'function'
-      ? error => error != null ? written(error) : this.#window!.afterWritten(written)
-      : undefined)
+    const more = typeof written === 'function'
+      ? this.#writeWithCallback(chunk, charset, written)
+      : super.write(chunk, charset as BufferEncoding)
+    this.#writes++
     if (more && !this.#full) return true
     this.#needDrain = true
     return false
   }
 
+  // The base class calls back when the window has the chunk, which is too early for its owner.
+  #writeWithCallback(chunk: any, charset: BufferEncoding | undefined, callback: WriteCallback): boolean {
+    const waiting = { callback, number: this.#writes + 1, target: -1 }
+    this.#waiting.push(waiting)
+    try {
+      return super.write(chunk, charset as BufferEncoding, error => {
+        if (error != null) this.#refuse(waiting, error)
+        else this.#answer()
+      })
+    } catch (error) {
+      this.#waiting.pop()
+      throw error
+    }
+  }
+
+  /** The base class did not take a chunk; if the stream is destroyed, those before it are lost as well. */
+  #refuse(refused: Waiting, error: Error): void {
+    const at = this.#waiting.indexOf(refused)
+    if (at < 0) return
+    if (this.destroyed) return this.#failWaiting(error, at + 1)
+    this.#waiting.splice(at, 1)
+    refused.callback(error)
+  }
+
+  #failWaiting(error: Error, count = this.#waiting.length): void {
+    this.#targeted = Math.max(0, this.#targeted - count)
+    for (const { callback } of this.#waiting.splice(0, count)) callback(error)
+  }
+
+  /** Calls those whose bytes are in the file. */
+  #answer(): void {
+    while (this.#targeted > 0 && this.#waiting[0].target <= this.#window!.written) {
+      this.#targeted--
+      this.#waiting.shift()!.callback(null)
+    }
+  }
+
   get #full(): boolean {
     const window = this.#window
     if (window === null) return false
-    const { pendingBytes, ring } = window
-    if (ring.pressure && pendingBytes > 0) return true
-    const mark = this.writableHighWaterMark
-    if (pendingBytes < mark) return false
-    return this.#strict || window.pendingWrites >= this.#writeBehind || pendingBytes >= mark * bytesFactor
+    return window.pendingBytes >= this.writableHighWaterMark || (window.ring.pressure && window.pendingBytes > 0)
   }
 
   /** @internal */
@@ -203,6 +263,10 @@ export class UringWriteStream extends Writable {
     if (lease !== undefined) this.#buffered.shift()
     const window = this.#window!
     window.accept(chunk, lease)
+    this.#taken++
+    if (this.#targeted < this.#waiting.length && this.#waiting[this.#targeted].number === this.#taken) {
+      this.#waiting[this.#targeted++].target = window.accepted
+    }
     if (window.hasRoom) callback()
     else this.#accepted = callback
   }
@@ -211,16 +275,29 @@ export class UringWriteStream extends Writable {
   #progressed(): void {
     const window = this.#window!
     this.bytesWritten = window.written
-    if (window.error !== null) {
-      this.destroy(window.error)
-      return
-    }
-    if (this.#accepted !== null && window.hasRoom) {
-      const accepted = this.#accepted
-      this.#accepted = null
-      accepted()
-    }
+    if (window.error !== null) return this.#fail(window.error)
+    this.#answer()
+    if (this.#finalCallback !== null) this.#finish()
+    if (window.hasRoom) this.#answerAccepted()
     this.#drain()
+  }
+
+  #answerAccepted(error?: Error): void {
+    const accepted = this.#accepted
+    this.#accepted = null
+    accepted?.(error)
+  }
+
+  /** Once: with autoClose false the stream stays open, as fs streams do. */
+  #fail(error: Error): void {
+    if (this.#failed) return
+    this.#failed = true
+    this.#failWaiting(error)
+    const report = this.#finalCallback ?? this.#accepted
+    this.#finalCallback = this.#accepted = null
+    if (report !== null) report(error)
+    else if (this.autoClose) this.destroy(error)
+    else this.emit('error', error)
   }
 
   /** Writable emits 'drain' when the window has taken everything; users are told when memory is free again. */
@@ -240,14 +317,21 @@ export class UringWriteStream extends Writable {
 
   /** @internal */
   override _final(callback: (error?: Error | null) => void): void {
+    this.#finalCallback = callback
+    this.#window!.flush()
+    this.#finish()
+  }
+
+  /** Once everything is written. */
+  #finish(): void {
     const window = this.#window!
-    window.flush()
-    window.afterWritten(error => {
-      this.bytesWritten = window.written
-      if (this.start === undefined) this.#file.leaveAt(this.bytesWritten)
-      if (error != null || !this.flush) callback(error)
-      else this.#file.sync(callback)
-    })
+    if (window.pendingBytes > 0) return
+    const callback = this.#finalCallback!
+    this.#finalCallback = null
+    this.bytesWritten = window.written
+    if (this.start === undefined) this.#file.leaveAt(this.bytesWritten)
+    if (this.flush) this.#file.sync(callback)
+    else callback(null)
   }
 
   /** Ends the stream; the file is closed when everything is written. */
@@ -261,13 +345,22 @@ export class UringWriteStream extends Writable {
     this.end()
   }
 
+  /** The same as `end`, by the name that sockets and fs streams have for it. */
+  destroySoon(...args: any[]): this {
+    return this.end(...args as [])
+  }
+
   /** @internal */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    const reason = error ?? streamDestroyed('write')
+    process.nextTick(() => {
+      this.#failWaiting(reason)
+      this.#answerAccepted(reason)
+    })
     const done = (closeError: Error | null): void => {
       this.#async.runInAsyncScope(callback, null, closeError ?? error)
     }
     const close = (): void => {
-      this.#accepted?.(error ?? streamDestroyed('write'))
       for (const lease of this.#buffered.splice(0)) lease.release()
       this.fd = null
       this.#file.close(done)

@@ -1,6 +1,7 @@
 /** Iteration straight from a window. */
 import type { Readable } from 'node:stream'
 import { finished } from 'node:stream'
+import { abortError } from './errors.js'
 
 type Result = IteratorResult<Buffer, undefined>
 interface Pending { resolve: (result: Result) => void, reject: (error: Error) => void }
@@ -20,8 +21,6 @@ export class PullIterator implements NodeJS.AsyncIterator<Buffer, undefined> {
       this.#error = error ?? null
       for (const pending of this.#pending.splice(0)) this.#end(pending)
     })
-    // Nobody else will ask for the end that follows the last chunk.
-    stream.resume()
   }
 
   next(): Promise<Result> {
@@ -50,13 +49,14 @@ export class PullIterator implements NodeJS.AsyncIterator<Buffer, undefined> {
     else resolve(end)
   }
 
+  /** Ends the stream early, as Readable's iterator does: its listeners see an AbortError. */
   async return(): Promise<Result> {
-    this.stream.destroy()
+    if (!this.#over) this.stream.destroy(abortError())
     return end
   }
 
   async throw(error?: unknown): Promise<Result> {
-    this.stream.destroy(error instanceof Error ? error : undefined)
+    await this.return()
     throw error
   }
 

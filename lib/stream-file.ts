@@ -48,7 +48,8 @@ function validPath(path: unknown): string | Buffer {
   if (plain.includes('\0' as never) || (typeof plain !== 'string' && plain.includes(0))) {
     throw invalidArgValue('path', path, 'must be a string, Uint8Array, or URL without null bytes')
   }
-  return typeof plain === 'string' ? plain : Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength)
+  if (typeof plain === 'string' || Buffer.isBuffer(plain)) return plain
+  return Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength)
 }
 
 /** The ring of a stream's options: a caller's own fs has one to itself. */
@@ -68,6 +69,10 @@ export class StreamFile {
   /** The descriptor that was given; its position counts where no `start` does. */
   readonly given: number | null = null
   readonly handle: (FileHandle & EventEmitter) | null = null
+  #handleClosed = false
+  /** How attaching the handle ended; undefined before. */
+  #attached: Error | null | undefined
+  #whenAttached: ((error: Error | null) => void) | null = null
   file: OpenFile | null = null
   facts: FileFacts = { regular: false, append: false, size: 0, position: -1 }
 
@@ -82,6 +87,7 @@ export class StreamFile {
       this.path = validPath(path)
     } else if (isFileHandle(fd)) {
       if (fs != null) throw notImplemented('FileHandle with fs')
+      validateFd(fd.fd) // -1 once it is closed
       this.handle = fd as FileHandle & EventEmitter
       this.given = fd.fd
     } else {
@@ -94,17 +100,31 @@ export class StreamFile {
       if (options.autoClose !== false) validateFunction(fs.close, 'options.fs.close')
     }
     this.ring = ringOf(options)
+    // At once, so that the ring has its own reference to the file should the handle be closed meanwhile.
+    if (this.handle !== null) this.#attach(this.handle.fd, error => this.#settleAttached(error))
+  }
+
+  #settleAttached(error: Error | null): void {
+    this.#attached = error
+    this.#whenAttached?.(error)
   }
 
   /** Opens the path, or takes the given descriptor; then `file` and `facts` are known. */
   open(flags: string | number, mode: string | number, opened: (error: Error | null) => void): void {
+    if (this.handle !== null) {
+      if (this.#attached !== undefined) opened(this.#attached)
+      else this.#whenAttached = opened
+      return
+    }
     if (this.given !== null) return this.#attach(this.given, opened)
     const request = new FileRequest('open', (error, fd) => error !== null ? opened(error) : this.#attach(fd, opened))
+    request.openArguments = [flags, mode]
     try {
       request.position = openFlags(flags)
       request.length = fileMode(mode)
     } catch (error) {
-      return opened(error as Error)
+      // A caller's own fs may know flags of its own.
+      if (this.options.fs == null) return opened(error as Error)
     }
     request.opcode = Opcode.openat
     request.path = this.path!
@@ -137,7 +157,10 @@ export class StreamFile {
 
   /** Calls back when the owner of a given FileHandle closes it. */
   onHandleClose(closed: () => void): void {
-    this.handle?.on('close', closed)
+    this.handle?.on('close', () => {
+      this.#handleClosed = true // what is in flight goes on: the ring has its own reference to the file
+      closed()
+    })
   }
 
   /** Closes the descriptor. Nothing may be in flight on it. */
@@ -146,6 +169,7 @@ export class StreamFile {
     if (file === null) return closed(null)
     this.file = null
     this.ring.engine.forget(file)
+    if (this.#handleClosed) return closed(null)
     if (this.handle !== null) {
       this.handle.close().then(() => closed(null), closed)
       return

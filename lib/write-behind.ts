@@ -4,7 +4,7 @@ import type { Lease } from './buffers.js'
 import { Loan, WindowBuffers } from './buffers.js'
 import type { FileFacts, OpenFile } from './engine.js'
 import { currentPosition, Opcode, Request } from './engine.js'
-import { errnoError, invalidState, streamDestroyed } from './errors.js'
+import { errnoError, invalidState } from './errors.js'
 import { retried } from './retry.js'
 import type { Ring, Window } from './ring.js'
 
@@ -69,8 +69,6 @@ class ChunkWrite extends Request {
   }
 }
 
-interface Waiting { target: number, callback: (error?: Error | null) => void }
-
 /**
  * Keeps writes in flight at rising positions, gathers small chunks, and takes leased ones without copying.
  * The first error wins: later writes are not started.
@@ -98,7 +96,6 @@ export class WriteBehind implements Window {
   #gather: Loan | null = null
   #gathered = 0
   #flushScheduled = false
-  readonly #waiting: Waiting[] = []
   readonly #buffers: WindowBuffers
   readonly #chunkSize: number
   readonly #writeBehind: number
@@ -115,6 +112,11 @@ export class WriteBehind implements Window {
     this.#next = sequential && (facts.append || start === undefined) ? currentPosition : start ?? facts.position
     this.#buffers = new WindowBuffers(ring.engine, chunkSize, 2)
     ring.addWindow(this)
+  }
+
+  /** Bytes accepted. */
+  get accepted(): number {
+    return this.#accepted
   }
 
   /** Bytes accepted and not yet written. */
@@ -188,13 +190,6 @@ export class WriteBehind implements Window {
     if (this.#next !== currentPosition) this.#next += size
   }
 
-  /** Calls back when everything accepted so far was written, or cannot be. */
-  afterWritten(callback: (error?: Error | null) => void): void {
-    if (this.#failure !== null) callback(this.#failure)
-    else if (this.written === this.#accepted) callback()
-    else this.#waiting.push({ target: this.#accepted, callback })
-  }
-
   #fill(): void {
     if (this.#failure !== null || this.#closing) return
     while (this.#started < this.#writes.length && this.#inFlight < this.#limit) {
@@ -218,7 +213,6 @@ export class WriteBehind implements Window {
     if (this.#inFlight === 0) this.#flushGather()
     this.#fill()
     if (this.#inFlight === 0) this.error = this.#failure
-    if (this.error !== null) this.#answer(this.error)
     if (this.#telling) return
     this.#telling = true
     this.ring.afterBatch(this.#tell)
@@ -243,22 +237,17 @@ export class WriteBehind implements Window {
     return true
   }
 
-  /** Counts what is written without a gap, and answers those who waited for it. */
+  /** Counts what is written without a gap. */
   #advance(): void {
     let first = 0
     while (first < this.#writes.length && this.#writes[first].done) this.written += this.#writes[first++].size
     this.#writes.splice(0, first)
     this.#started -= first
-    while (this.#waiting.length > 0 && this.#waiting[0].target <= this.written) this.#waiting.shift()!.callback()
   }
 
   #release(write: ChunkWrite): void {
     if (write.loan !== null) write.loan.release()
     else this.callersBytes -= write.size
-  }
-
-  #answer(error: Error): void {
-    for (const { callback } of this.#waiting.splice(0)) callback(error)
   }
 
   /** @internal */
@@ -278,7 +267,6 @@ export class WriteBehind implements Window {
     for (const write of [...this.#writes]) if (!write.done) this.ring.cancel(write)
     this.#gather?.release()
     this.#gather = null
-    this.#answer(this.#failure ?? streamDestroyed('write'))
     this.#closed = closed
     this.#finishClose()
   }
