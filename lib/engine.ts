@@ -82,6 +82,8 @@ export abstract class Request {
   next: Request | null = null
   previous: Request | null = null
   queued = false
+  /** How often in a row its file was not ready. */
+  retries = 0
   /** What waits in its place until its file is ready (lib/retry.ts). */
   waiter: Request | null = null
 

@@ -289,10 +289,18 @@ export class UringReadStream extends Readable {
    * Where something is in that buffer, or wants to be, it is Readable's own iterator.
    */
   override [Symbol.asyncIterator](): NodeJS.AsyncIterator<any> {
+    return new PullIterator({
+      stream: this,
+      begin: iterator => this.#beginPull(iterator),
+      take: () => this.#next()
+    })
+  }
+
+  #beginPull(iterator: PullIterator): NodeJS.AsyncIterator<any> | null {
     const untouched = this.readableFlowing === null && this.readableLength === 0 && this.readableEncoding === null
     if (!untouched || this.#iterator !== null || this.destroyed) return super[Symbol.asyncIterator]()
-    this.#iterator = new PullIterator(this, () => this.#next())
-    return this.#iterator
+    this.#iterator = iterator
+    return null
   }
 
   #next(): Buffer | null {

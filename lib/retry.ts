@@ -4,6 +4,8 @@ import { Opcode, Request } from './engine.js'
 import type { Ring } from './ring.js'
 
 const { EAGAIN, EINTR } = constants.errno
+/** Threads cannot wait until a file is ready; they look again so many times. */
+const retriesMax = 10
 const POLLIN = 1
 const POLLOUT = 4
 
@@ -31,7 +33,8 @@ class Waiter extends Request {
  */
 export function retried(ring: Ring, request: Request, result: number): boolean {
   if (result === -EINTR) ring.start(request)
-  else if (result === -EAGAIN) ring.start(new Waiter(ring, request))
+  else if (result !== -EAGAIN) request.retries = 0
+  else if (ring.engine.kind === 'uring' || request.retries++ < retriesMax) ring.start(new Waiter(ring, request))
   else return false
-  return true
+  return result === -EINTR || result === -EAGAIN
 }

@@ -120,9 +120,9 @@ streamTest('closing a FileHandle first writes what a stream has queued', async t
   const results: Promise<unknown>[] = []
   for (let at = 0; at < content.length; at += 50_000) results.push(writeOne(stream, content.subarray(at, at + 50_000)))
   await handle.close()
+  t.equal(sha256(readFileSync(file)), sha256(content), 'handle.close() has waited for the stream')
   t.equal(await closed, undefined)
   t.same((await Promise.all(results)).filter(error => error), [])
-  t.equal(sha256(readFileSync(file)), sha256(content))
   t.same(seen, ['finish', 'close'])
 })
 

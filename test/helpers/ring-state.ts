@@ -1,0 +1,40 @@
+import type { Test } from 'tap'
+import { probe, Ring } from '../../lib/index.js'
+import type { RingOptions } from '../../lib/index.js'
+import { streamTest } from './descriptors.js'
+import { turns } from './stream-events.js'
+
+/** The reason to skip what needs io_uring where there is none, or where the threads engine is under test. */
+export const notUring: string | false = Ring.shared().stats().engine !== 'uring' &&
+  `the ring runs on threads: ${probe().reason || 'URING_STREAMS_ENGINE says so'}`
+
+/** What of a ring is in use. All of it is 0 when its streams have closed. */
+export function usage(ring: Ring): object {
+  const { queued, inFlight, ready, occupancy, buffersInUse, filesInUse } = ring.stats()
+  return { queued, inFlight, ready, occupancy, buffersInUse, filesInUse }
+}
+
+const unused = { queued: 0, inFlight: 0, ready: 0, occupancy: 0, buffersInUse: 0, filesInUse: 0 }
+
+/** Asserts that a ring has nothing queued, in flight, undelivered or installed, and no buffer out. */
+export function assertUnused(t: Test, ring: Ring, name = 'nothing of the ring is in use'): void {
+  t.same(usage(ring), unused, name)
+}
+
+/** A test that must leave neither a descriptor open nor anything of the shared ring in use. */
+export function ringTest(name: string, body: (t: Test) => Promise<void>, skip: string | false = false): void {
+  streamTest(name, async t => {
+    await body(t)
+    await turns(2) // libuv gives a closed ring's descriptor back at the end of a turn
+    assertUnused(t, Ring.shared(), 'nothing of the shared ring is in use')
+  }, skip)
+}
+
+/** Lends a ring of its own, which must be unused at the end, and closes it. */
+export async function withRing<T>(t: Test, options: RingOptions, body: (ring: Ring) => Promise<T>): Promise<T> {
+  const ring = new Ring(options)
+  const result = await body(ring)
+  assertUnused(t, ring)
+  await ring.close()
+  return result
+}
