@@ -1,7 +1,6 @@
 export type { FileFunctions } from './engine-threads.js'
-export type { ReadStreamOptions } from './node-read-stream.js'
 export { createUringReadStream, UringReadStream } from './node-read-stream.js'
-export type { WriteStreamOptions } from './node-write-stream.js'
+export type { ReadStreamOptions, WriteStreamOptions } from './node-stream-options.js'
 export { createUringWriteStream, UringWriteStream } from './node-write-stream.js'
 export type { Completion } from './operations.js'
 export { Operation, ops } from './operations.js'

@@ -1,58 +1,18 @@
 /** UringReadStream: a stream.Readable over the window of reads, in place of fs.ReadStream. */
 import { AsyncResource } from 'node:async_hooks'
-import type { FileHandle } from 'node:fs/promises'
 import { addAbortSignal, finished, Readable } from 'node:stream'
 import type { Lease } from './buffers.js'
 import { leaseOf } from './buffers.js'
-import { outOfRange } from './errors.js'
 import { UringWriteStream } from './node-write-stream.js'
-import type { BufferOwnership, FileFunctions, StreamOptions } from './options.js'
-import {
-  chunkSizeDefault, chunkSizeLeased, chunkSizeOf, depthOf, streamOptions, validateInteger, validateOneOf
-} from './options.js'
+import type { ReadStreamOptions } from './node-stream-options.js'
+import { validateReadOptions } from './node-stream-options.js'
+import { chunkSizeDefault, chunkSizeLeased, chunkSizeOf, depthOf, streamOptions } from './options.js'
 import { PullIterator } from './pull-iterator.js'
 import { ReadAhead } from './read-ahead.js'
 import type { PathLike } from './stream-file.js'
 import { StreamFile } from './stream-file.js'
 
-/** All options of fs.createReadStream, and those of this library. */
-export interface ReadStreamOptions extends StreamOptions {
-  /** Default 'r'. */
-  flags?: string | number
-  encoding?: BufferEncoding | null
-  /** An open descriptor or FileHandle; `path` is ignored then. */
-  fd?: number | FileHandle | null
-  /** Default 0o666. */
-  mode?: string | number
-  /** Whether the file is closed at the end and after an error. Default true. */
-  autoClose?: boolean
-  /** Default true. */
-  emitClose?: boolean
-  /** First byte. */
-  start?: number
-  /** Last byte, inclusive. Default Infinity. */
-  end?: number
-  /** Default: the chunk size. */
-  highWaterMark?: number
-  /** A caller's own open, read and close. */
-  fs?: FileFunctions | null
-  signal?: AbortSignal | null
-  /** Reads kept in flight. Default 4. */
-  readAhead?: number
-  /** Whose the chunks are. Default 'owned'. */
-  buffers?: BufferOwnership
-}
-
 interface ReadableState { _readableState: { autoDestroy: boolean } }
-
-interface Range { start?: number, end?: number }
-
-function validateRange({ start, end }: Range): void {
-  if (start !== undefined) validateInteger(start, 'start', 0)
-  if (end === undefined || end === Infinity) return
-  validateInteger(end, 'end', 0)
-  if (start !== undefined && start > end) throw outOfRange('start', `<= "end" (here: ${end})`, start)
-}
 
 /**
  * Reads a file in order. A drop-in for fs.ReadStream: the same options, properties, events and errors.
@@ -94,8 +54,7 @@ export class UringReadStream extends Readable {
   constructor(path: PathLike | null | undefined, options?: ReadStreamOptions | BufferEncoding | null) {
     const given = streamOptions<ReadStreamOptions>(options)
     const file = new StreamFile(path, given, ['read'])
-    validateRange(given)
-    validateOneOf(given.buffers ?? 'owned', 'options.buffers', ['owned', 'leased'])
+    validateReadOptions(given)
     const chunkSize = chunkSizeOf(given, given.buffers === 'leased' ? chunkSizeLeased : chunkSizeDefault)
     const readAhead = depthOf(given.readAhead, 'options.readAhead')
     super({

@@ -1,74 +1,22 @@
 /** UringWriteStream: a stream.Writable over the window of writes, in place of fs.WriteStream. */
 import { AsyncResource } from 'node:async_hooks'
-import type { FileHandle } from 'node:fs/promises'
 import { addAbortSignal, Writable } from 'node:stream'
 import type { Lease } from './buffers.js'
 import { leaseOf } from './buffers.js'
-import { invalidArgType, streamDestroyed } from './errors.js'
-import type { FileFunctions, StreamOptions } from './options.js'
-import {
-  chunkSizeDefault, chunkSizeOf, depthOf, streamOptions, validateBoolean, validateFunction, validateInteger
-} from './options.js'
+import { streamDestroyed } from './errors.js'
+import type { WriteStreamOptions } from './node-stream-options.js'
+import { validateWriteOptions } from './node-stream-options.js'
+import { chunkSizeDefault, chunkSizeOf, depthOf, streamOptions } from './options.js'
 import type { PathLike } from './stream-file.js'
 import { StreamFile } from './stream-file.js'
 import { WriteBehind } from './write-behind.js'
-
-/** All options of fs.createWriteStream, and those of this library. */
-export interface WriteStreamOptions extends StreamOptions {
-  /** Default 'w'. */
-  flags?: string | number
-  /** Of strings written without one. Default 'utf8'. */
-  encoding?: BufferEncoding | null
-  /** An open descriptor or FileHandle; `path` is ignored then. */
-  fd?: number | FileHandle | null
-  /** Of a file that is made. Default 0o666. */
-  mode?: string | number
-  /** Whether the file is closed at the end and after an error. Default true. */
-  autoClose?: boolean
-  /** Default true. */
-  emitClose?: boolean
-  /** First byte. */
-  start?: number
-  /** Bytes to accept before `write()` answers false. Default: what `writeBehind` chunks hold. */
-  highWaterMark?: number
-  /** A caller's own open, write or writev, and close. */
-  fs?: FileFunctions | null
-  /** Whether everything is on the disk before the file is closed. Default false. */
-  flush?: boolean
-  signal?: AbortSignal | null
-  /** Writes kept in flight. Default 4. */
-  writeBehind?: number
-}
+import type { WriteCallback } from './write-callbacks.js'
+import { WriteCallbacks } from './write-callbacks.js'
 
 /** What Writable itself holds, without the window. */
 const lengthInBuffer = Object.getOwnPropertyDescriptor(Writable.prototype, 'writableLength')!.get! as () => number
 
 interface WritableState { _writableState: { autoDestroy: boolean } }
-
-type WriteCallback = (error: Error | null | undefined) => void
-
-/** A write that has a callback. */
-interface Waiting {
-  callback: WriteCallback
-  /** Which call of `write` it was. */
-  readonly number: number
-  /** Bytes that must be in the file before it is called; -1 until the window has the chunk. */
-  target: number
-}
-
-function validateOptions(options: WriteStreamOptions): void {
-  const { fs, flush, start } = options
-  if (fs != null && fs.write == null && fs.writev == null) {
-    throw invalidArgType('options.fs.write', 'of type function', fs.write)
-  }
-  if (fs?.write != null) validateFunction(fs.write, 'options.fs.write')
-  if (fs?.writev != null) validateFunction(fs.writev, 'options.fs.writev')
-  if (flush != null) {
-    validateBoolean(flush, 'options.flush')
-    if (fs != null) validateFunction(fs.fsync, 'options.fs.fsync')
-  }
-  if (start !== undefined) validateInteger(start, 'start', 0)
-}
 
 /**
  * Writes a file in order. A drop-in for fs.WriteStream: the same options, properties, events and errors.
@@ -91,12 +39,7 @@ export class UringWriteStream extends Writable {
   readonly #chunkSize: number
   readonly #writeBehind: number
   #window: WriteBehind | null = null
-  /** Calls of `write`, and chunks that the window has. */
-  #writes = 0
-  #taken = 0
-  /** Callbacks not yet called, in order; of the first `#targeted` the window has the chunk. */
-  readonly #waiting: Waiting[] = []
-  #targeted = 0
+  readonly #callbacks = new WriteCallbacks()
   /** The base class waits for everything to be written. */
   #finalCallback: WriteCallback | null = null
   /** Leases of chunks that are in Writable's buffer, in order. */
@@ -112,7 +55,7 @@ export class UringWriteStream extends Writable {
   constructor(path: PathLike | null | undefined, options?: WriteStreamOptions | BufferEncoding | null) {
     const given = streamOptions<WriteStreamOptions>(options)
     const file = new StreamFile(path, given, [])
-    validateOptions(given)
+    validateWriteOptions(given)
     const chunkSize = chunkSizeOf(given, chunkSizeDefault)
     const writeBehind = depthOf(given.writeBehind, 'options.writeBehind')
     super({
@@ -208,7 +151,7 @@ export class UringWriteStream extends Writable {
     const more = typeof written === 'function'
       ? this.#writeWithCallback(chunk, charset, written)
       : super.write(chunk, charset as BufferEncoding)
-    this.#writes++
+    this.#callbacks.given()
     if (more && !this.#full) return true
     this.#needDrain = true
     return false
@@ -216,38 +159,15 @@ export class UringWriteStream extends Writable {
 
   // The base class calls back when the window has the chunk, which is too early for its owner.
   #writeWithCallback(chunk: any, charset: BufferEncoding | undefined, callback: WriteCallback): boolean {
-    const waiting = { callback, number: this.#writes + 1, target: -1 }
-    this.#waiting.push(waiting)
+    const waiting = this.#callbacks.expect(callback)
     try {
       return super.write(chunk, charset as BufferEncoding, error => {
-        if (error != null) this.#refuse(waiting, error)
-        else this.#answer()
+        if (error != null) this.#callbacks.refuse(waiting, error, this.destroyed)
+        else this.#callbacks.answer(this.#window!.written)
       })
     } catch (error) {
-      this.#waiting.pop()
+      this.#callbacks.forget(waiting)
       throw error
-    }
-  }
-
-  /** The base class did not take a chunk; if the stream is destroyed, those before it are lost as well. */
-  #refuse(refused: Waiting, error: Error): void {
-    const at = this.#waiting.indexOf(refused)
-    if (at < 0) return
-    if (this.destroyed) return this.#failWaiting(error, at + 1)
-    this.#waiting.splice(at, 1)
-    refused.callback(error)
-  }
-
-  #failWaiting(error: Error, count = this.#waiting.length): void {
-    this.#targeted = Math.max(0, this.#targeted - count)
-    for (const { callback } of this.#waiting.splice(0, count)) callback(error)
-  }
-
-  /** Calls those whose bytes are in the file. */
-  #answer(): void {
-    while (this.#targeted > 0 && this.#waiting[0].target <= this.#window!.written) {
-      this.#targeted--
-      this.#waiting.shift()!.callback(null)
     }
   }
 
@@ -263,10 +183,7 @@ export class UringWriteStream extends Writable {
     if (lease !== undefined) this.#buffered.shift()
     const window = this.#window!
     window.accept(chunk, lease)
-    this.#taken++
-    if (this.#targeted < this.#waiting.length && this.#waiting[this.#targeted].number === this.#taken) {
-      this.#waiting[this.#targeted++].target = window.accepted
-    }
+    this.#callbacks.taken(window.accepted)
     if (window.hasRoom) callback()
     else this.#accepted = callback
   }
@@ -276,7 +193,7 @@ export class UringWriteStream extends Writable {
     const window = this.#window!
     this.bytesWritten = window.written
     if (window.error !== null) return this.#fail(window.error)
-    this.#answer()
+    this.#callbacks.answer(window.written)
     if (this.#finalCallback !== null) this.#finish()
     if (window.hasRoom) this.#answerAccepted()
     this.#drain()
@@ -292,7 +209,7 @@ export class UringWriteStream extends Writable {
   #fail(error: Error): void {
     if (this.#failed) return
     this.#failed = true
-    this.#failWaiting(error)
+    this.#callbacks.fail(error)
     const report = this.#finalCallback ?? this.#accepted
     this.#finalCallback = this.#accepted = null
     if (report !== null) report(error)
@@ -354,7 +271,7 @@ export class UringWriteStream extends Writable {
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     const reason = error ?? streamDestroyed('write')
     process.nextTick(() => {
-      this.#failWaiting(reason)
+      this.#callbacks.fail(reason)
       this.#answerAccepted(reason)
     })
     const done = (closeError: Error | null): void => {

@@ -1,0 +1,76 @@
+/** The options of the node streams. */
+import type { FileHandle } from 'node:fs/promises'
+import { invalidArgType, outOfRange } from './errors.js'
+import type { BufferOwnership, FileFunctions, StreamOptions } from './options.js'
+import { validateBoolean, validateFunction, validateInteger, validateOneOf } from './options.js'
+
+interface FileStreamOptions extends StreamOptions {
+  encoding?: BufferEncoding | null
+  /** An open descriptor or FileHandle; `path` is ignored then. */
+  fd?: number | FileHandle | null
+  /** Of a file that is made. Default 0o666. */
+  mode?: string | number
+  /** Whether the file is closed at the end and after an error. Default true. */
+  autoClose?: boolean
+  /** Default true. */
+  emitClose?: boolean
+  signal?: AbortSignal | null
+}
+
+/** All options of fs.createReadStream, and those of this library. */
+export interface ReadStreamOptions extends FileStreamOptions {
+  /** Default 'r'. */
+  flags?: string | number
+  /** First byte. */
+  start?: number
+  /** Last byte, inclusive. Default Infinity. */
+  end?: number
+  /** Default: the chunk size. */
+  highWaterMark?: number
+  /** A caller's own open, read and close. */
+  fs?: FileFunctions | null
+  /** Reads kept in flight. Default 4. */
+  readAhead?: number
+  /** Whose the chunks are. Default 'owned'. */
+  buffers?: BufferOwnership
+}
+
+/** All options of fs.createWriteStream, and those of this library. */
+export interface WriteStreamOptions extends FileStreamOptions {
+  /** Default 'w'. */
+  flags?: string | number
+  /** First byte. */
+  start?: number
+  /** Bytes to accept before `write()` answers false. Default: what `writeBehind` chunks hold. */
+  highWaterMark?: number
+  /** A caller's own open, write or writev, and close. */
+  fs?: FileFunctions | null
+  /** Whether everything is on the disk before the file is closed. Default false. */
+  flush?: boolean
+  /** Writes kept in flight. Default 4. */
+  writeBehind?: number
+}
+
+/** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
+export function validateReadOptions({ start, end, buffers = 'owned' }: ReadStreamOptions): void {
+  validateOneOf(buffers, 'options.buffers', ['owned', 'leased'])
+  if (start !== undefined) validateInteger(start, 'start', 0)
+  if (end === undefined || end === Infinity) return
+  validateInteger(end, 'end', 0)
+  if (start !== undefined && start > end) throw outOfRange('start', `<= "end" (here: ${end})`, start)
+}
+
+/** @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE */
+export function validateWriteOptions(options: WriteStreamOptions): void {
+  const { fs, flush, start } = options
+  if (fs != null && fs.write == null && fs.writev == null) {
+    throw invalidArgType('options.fs.write', 'of type function', fs.write)
+  }
+  if (fs?.write != null) validateFunction(fs.write, 'options.fs.write')
+  if (fs?.writev != null) validateFunction(fs.writev, 'options.fs.writev')
+  if (flush != null) {
+    validateBoolean(flush, 'options.flush')
+    if (fs != null) validateFunction(fs.fsync, 'options.fs.fsync')
+  }
+  if (start !== undefined) validateInteger(start, 'start', 0)
+}
