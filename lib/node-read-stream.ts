@@ -74,7 +74,7 @@ export class UringReadStream extends Readable {
     this.mode = given.mode ?? 0o666
     this.start = given.start
     this.end = given.end ?? Infinity
-    file.onHandleClose(() => this.destroy())
+    file.useHandle(() => this.destroy())
     if (given.signal != null) {
       this.#neverOpens = given.signal.aborted
       addAbortSignal(given.signal, this)

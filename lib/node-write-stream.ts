@@ -75,7 +75,7 @@ export class UringWriteStream extends Writable {
     this.start = given.start
     this.flush = given.flush ?? false
     if (given.encoding != null) this.setDefaultEncoding(given.encoding)
-    file.onHandleClose(() => this.close())
+    file.useHandle(() => this.close())
     if (given.signal != null) {
       this.#neverOpens = given.signal.aborted
       addAbortSignal(given.signal, this)

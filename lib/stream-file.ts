@@ -34,6 +34,16 @@ export interface StreamFileOptions extends StreamOptions {
   autoClose?: boolean
 }
 
+/**
+ * A FileHandle counts its users and closes when the last has gone. node:fs keeps the two methods for that to
+ * itself, under symbols; where they are not found, the ring's own reference to the file has to do.
+ */
+function countUser(handle: FileHandle, change: 'kRef' | 'kUnref'): void {
+  const prototype = Object.getPrototypeOf(handle)
+  const symbol = Object.getOwnPropertySymbols(prototype).find(each => each.description === change)
+  if (symbol !== undefined) prototype[symbol].call(handle)
+}
+
 function isFileHandle(value: unknown): value is FileHandle {
   return typeof value === 'object' && value !== null && 'fd' in value &&
     typeof (value as FileHandle).createReadStream === 'function'
@@ -69,7 +79,6 @@ export class StreamFile {
   /** The descriptor that was given; its position counts where no `start` does. */
   readonly given: number | null = null
   readonly handle: (FileHandle & EventEmitter) | null = null
-  #handleClosed = false
   /** How attaching the handle ended; undefined before. */
   #attached: Error | null | undefined
   #whenAttached: ((error: Error | null) => void) | null = null
@@ -100,8 +109,14 @@ export class StreamFile {
       if (options.autoClose !== false) validateFunction(fs.close, 'options.fs.close')
     }
     this.ring = ringOf(options)
-    // At once, so that the ring has its own reference to the file should the handle be closed meanwhile.
-    if (this.handle !== null) this.#attach(this.handle.fd, error => this.#settleAttached(error))
+  }
+
+  /** Takes part in a given FileHandle at once, and calls back when its owner closes it. */
+  useHandle(closed: () => void): void {
+    if (this.handle === null) return
+    countUser(this.handle, 'kRef')
+    this.#attach(this.handle.fd, error => this.#settleAttached(error))
+    this.handle.on('close', closed)
   }
 
   #settleAttached(error: Error | null): void {
@@ -155,22 +170,14 @@ export class StreamFile {
     this.ring.engine.seek(this.given, this.facts.position + moved)
   }
 
-  /** Calls back when the owner of a given FileHandle closes it. */
-  onHandleClose(closed: () => void): void {
-    this.handle?.on('close', () => {
-      this.#handleClosed = true // what is in flight goes on: the ring has its own reference to the file
-      closed()
-    })
-  }
-
   /** Closes the descriptor. Nothing may be in flight on it. */
   close(closed: (error: Error | null) => void): void {
     const { file } = this
     if (file === null) return closed(null)
     this.file = null
     this.ring.engine.forget(file)
-    if (this.#handleClosed) return closed(null)
     if (this.handle !== null) {
+      countUser(this.handle, 'kUnref')
       this.handle.close().then(() => closed(null), closed)
       return
     }
