@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <poll.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -56,6 +57,9 @@ void Engine::take(io_uring_sqe& sqe) {
   Slot& slot = slots_[next.slot];
   URING_CHECK(!slot.in_flight);
   slot.in_flight = true;
+  slot.opens = next.opcode == IORING_OP_OPENAT;
+  slot.adopts = slot.opens && next.rw_flags == Descriptor::adopt;
+  if (next.opcode == IORING_OP_CLOSE) adopted_.erase(next.fd);
   slot.generation++;
   in_flight_++;
   count(submitted);
@@ -124,6 +128,7 @@ bool Engine::finish(const io_uring_cqe& cqe, Completion& out) {
   URING_CHECK(slot.in_flight && slot.generation == generation);
   slot.in_flight = false;
   in_flight_--;
+  if (slot.adopts && cqe.res >= 0) adopted_.insert(cqe.res);
   out = {index, cqe.res, cqe.flags, generation};
   return true;
 }
@@ -135,10 +140,8 @@ bool Engine::drain(std::chrono::milliseconds bound) {
     if (slots_[i].in_flight) cancels_.push_back(user_data_of(i, slots_[i].generation));
   }
   submit();
-  Completion discarded[64];
   for (;;) {
-    while (reap_into(discarded, std::size(discarded)) > 0) {
-    }
+    discard();
     if (in_flight_ == 0 && !cancel_in_flight_) return true;
     const auto left = deadline - std::chrono::steady_clock::now();
     const auto left_ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
@@ -148,6 +151,25 @@ bool Engine::drain(std::chrono::milliseconds bound) {
     poll(&ring, 1, static_cast<int>(std::min<decltype(left_ms)>(left_ms, 100)));
     if (unfinished()) submit();
   }
+}
+
+// Takes completions that nobody waits for any more. A file that was opened meanwhile has no other owner.
+void Engine::discard() {
+  Completion discarded[64];
+  for (;;) {
+    const uint32_t count = reap_into(discarded, std::size(discarded));
+    if (count == 0) return;
+    for (uint32_t i = 0; i < count; i++) {
+      const Completion& completion = discarded[i];
+      const Slot& slot = slots_[completion.slot];
+      if (slot.opens && !slot.adopts && completion.result >= 0) close(completion.result);
+    }
+  }
+}
+
+void Engine::close_adopted() {
+  for (int fd : adopted_) close(fd);
+  adopted_.clear();
 }
 
 void Engine::leak() { arena_.leak(); }

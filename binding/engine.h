@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <unordered_set>
 #include <vector>
 
 #include "buffer_arena.h"
@@ -66,6 +67,7 @@ class Engine {
   // Asks the kernel to end an operation. It still ends by its own completion, and only then.
   void cancel(uint32_t slot);
   // Cancels everything and waits for every completion, for at most this long. True if none is left.
+  // Files that were being opened are closed.
   bool drain(std::chrono::milliseconds bound);
   void count(Counter counter, double by = 1) { shared_.counters[counter] += by; }
 
@@ -75,26 +77,33 @@ class Engine {
   Descriptor& descriptor(uint32_t index) {
     return shared_.descriptors[index & shared_.descriptors_mask];
   }
-  // Gives up what is still in flight: its memory and its ring stay, for the kernel may use them.
+  // Gives up what is still in flight: its memory stays, for the kernel may use it.
   void leak();
+
+  // Closes the files that were opened to be closed by this engine, and were not.
+  void close_adopted();
 
  private:
   // An in-flight operation. The generation tells a late completion from the slot's next user's.
   struct Slot {
     uint32_t generation = 0;
     bool in_flight = false;
+    bool opens = false;   // its result is a descriptor,
+    bool adopts = false;  // and nobody but its stream knows of it
   };
 
   void take(io_uring_sqe& sqe);
   void stage_cancel();
   bool finish(const io_uring_cqe& cqe, Completion& out);
   uint32_t reap_into(Completion* out, uint32_t max);
+  void discard();
 
   Ring ring_;
   BufferArena arena_;
   FileTable files_;
   Shared shared_ = {};
   std::vector<Slot> slots_;
+  std::unordered_set<int> adopted_;  // open files that die with the engine
   std::deque<uint64_t> cancels_;  // user_data of operations to cancel, not yet asked for
   bool cancel_in_flight_ = false;
   uint32_t in_flight_ = 0;

@@ -20,11 +20,6 @@ EngineHost* EngineHost::open(Napi::Env env, const RingOptions& options, int& err
   return nullptr;
 }
 
-EngineHost::~EngineHost() {
-  // A lease that is still out points into the arena.
-  if (leases_ > 0) engine_.leak();
-}
-
 int EngineHost::start(const Shared& shared, Napi::Object keep, Napi::Function dispatch) {
   uv_loop_t* loop = nullptr;
   URING_CHECK(napi_get_uv_event_loop(env_, &loop) == napi_ok);
@@ -76,17 +71,19 @@ void EngineHost::dispatch() {
   dispatching_ = true;
   while (!closing_) {
     const uint32_t calls = header_[Shared::calls];
-    if (call_dispatch()) break;
+    if (call(dispatch_)) break;
     if (header_[Shared::calls] == calls) break;  // JavaScript is shut off: the environment ends
   }
   dispatching_ = false;
 }
 
-bool EngineHost::call_dispatch() {
+// False when it threw, which is reported as any exception that nobody catches, and when JavaScript is
+// shut off: while a worker is being terminated every call into it fails.
+bool EngineHost::call(napi_ref reference) {
   napi_value function = nullptr;
   napi_value receiver = nullptr;
-  URING_CHECK(napi_get_reference_value(env_, dispatch_, &function) == napi_ok);
-  URING_CHECK(napi_get_global(env_, &receiver) == napi_ok);
+  if (napi_get_reference_value(env_, reference, &function) != napi_ok) return false;
+  if (napi_get_global(env_, &receiver) != napi_ok) return false;
   const napi_status status =
       napi_make_callback(env_, context_, receiver, function, 0, nullptr, nullptr);
   if (status == napi_ok) return true;
@@ -98,11 +95,11 @@ bool EngineHost::call_dispatch() {
   return false;
 }
 
-void EngineHost::close() {
+void EngineHost::close(napi_value closed) {
   if (closing_) return;
   closing_ = true;
   if (owner_ != nullptr) *owner_ = nullptr;
-  if (header_ == nullptr) {  // never started
+  if (!started()) {
     delete this;
     return;
   }
@@ -110,21 +107,31 @@ void EngineHost::close() {
   if (!engine_.drain(drain_bound)) engine_.leak();
   napi_delete_reference(env_, dispatch_);
   napi_delete_reference(env_, keep_);
-  napi_async_destroy(env_, context_);
+  if (closed != nullptr) napi_create_reference(env_, closed, 1, &closed_);
   wakeup_.close(on_closed);
 }
 
 void EngineHost::on_closed(void* context) {
   auto* self = static_cast<EngineHost*>(context);
+  self->engine_.ring().close();
+  if (self->closed_ != nullptr) {
+    const Napi::HandleScope scope(self->env_);
+    self->call(self->closed_);
+    napi_delete_reference(self->env_, self->closed_);
+  }
+  napi_async_destroy(self->env_, self->context_);
   // The environment waits for this removal before it goes on to end.
   napi_remove_async_cleanup_hook(self->hook_);
   delete self;
 }
 
 // The environment ends: process exit or worker.terminate(). The drain comes first, while the memory
-// that JavaScript lent to operations still exists.
+// that JavaScript lent to operations still exists. Leases that are out end with the JavaScript that has them.
 void EngineHost::on_cleanup(napi_async_cleanup_hook_handle, void* context) {
-  static_cast<EngineHost*>(context)->close();
+  auto* self = static_cast<EngineHost*>(context);
+  if (self->closing_) return;
+  self->close();
+  self->engine_.close_adopted();
 }
 
 }  // namespace uring

@@ -18,17 +18,18 @@ class EngineHost {
   int start(const Shared& shared, Napi::Object keep, Napi::Function dispatch);
   void reference();
   int submit() { return engine_.submit(); }
-  // Ends the engine: cancels, waits within a bound, and gives this object up.
-  void close();
+  // Ends the engine: cancels, waits within a bound, and gives this object up. `closed` is called when the
+  // loop has let go of it and the ring's descriptor is closed.
+  void close(napi_value closed = nullptr);
 
+  bool started() const { return header_ != nullptr; }
   Engine& engine() { return engine_; }
-  void count_lease(int by) { leases_ += by; }
   // Cleared when the JavaScript object must no longer use this one.
   void set_owner(EngineHost** owner) { owner_ = owner; }
 
  private:
   explicit EngineHost(Napi::Env env) : env_(env) {}
-  ~EngineHost();
+  ~EngineHost() = default;
 
   static void on_turn(void* self) { static_cast<EngineHost*>(self)->turn(); }
   static void on_woken(void* self) {
@@ -39,7 +40,7 @@ class EngineHost {
 
   void turn();
   void dispatch();
-  bool call_dispatch();
+  bool call(napi_ref function);
   void update_references();
 
   Napi::Env env_;
@@ -51,7 +52,7 @@ class EngineHost {
   napi_async_context context_ = nullptr;
   napi_ref keep_ = nullptr;
   napi_ref dispatch_ = nullptr;
-  int leases_ = 0;
+  napi_ref closed_ = nullptr;
   bool dispatching_ = false;
   bool closing_ = false;
 };

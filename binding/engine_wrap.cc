@@ -10,8 +10,7 @@ uint32_t uint_of(const Napi::Value& value) { return value.As<Napi::Number>().Uin
 template <typename T>
 T* data_of(const Napi::Value& view) {
   void* data = nullptr;
-  URING_CHECK(napi_get_typedarray_info(view.Env(), view, nullptr, nullptr, &data, nullptr,
-                                       nullptr) == napi_ok);
+  napi_get_typedarray_info(view.Env(), view, nullptr, nullptr, &data, nullptr, nullptr);
   return static_cast<T*>(data);
 }
 
@@ -41,9 +40,17 @@ Napi::Function EngineWrap::define(Napi::Env env) {
                      });
 }
 
+// While a worker is being terminated any call into JavaScript may fail, so no result of one is asserted:
+// what follows from it is never seen by anybody.
+
 // Only the environment's end collects an open engine: lib/ holds it until it is closed.
 EngineWrap::~EngineWrap() {
-  if (host_ != nullptr) host_->set_owner(nullptr);
+  if (host_ == nullptr) return;
+  if (host_->started()) {
+    host_->set_owner(nullptr);
+  } else {
+    host_->close();
+  }
 }
 
 Napi::Value EngineWrap::open(const Napi::CallbackInfo& info) {
@@ -65,6 +72,7 @@ Napi::Value EngineWrap::start(const Napi::CallbackInfo& info) {
   const Napi::Value counters = memory.Get("counters");
   constexpr uint32_t descriptor_words = sizeof(Descriptor) / sizeof(uint32_t);
   constexpr uint32_t completion_words = sizeof(Completion) / sizeof(uint32_t);
+  if (counters.IsEmpty() || data_of<double>(counters) == nullptr) return {};  // being terminated
   URING_CHECK(length_of(header) >= Shared::words && length_of(counters) >= Engine::counters);
   const Shared shared = {
       .header = data_of<uint32_t>(header),
@@ -106,8 +114,7 @@ void EngineWrap::set_address(const Napi::CallbackInfo& info) {
   const uint32_t offset = uint_of(info[2]);
   void* data = nullptr;
   size_t length = 0;
-  URING_CHECK(napi_get_typedarray_info(info.Env(), info[1], nullptr, &length, &data, nullptr,
-                                       nullptr) == napi_ok);
+  napi_get_typedarray_info(info.Env(), info[1], nullptr, &length, &data, nullptr, nullptr);
   // A view detached since it was staged has neither address nor length; the kernel answers EFAULT.
   const bool inside = data != nullptr && offset <= length;
   const auto address = inside ? reinterpret_cast<uint64_t>(data) + offset : 0;
@@ -144,18 +151,16 @@ Napi::Value EngineWrap::lease(const Napi::CallbackInfo& info) {
   const napi_status status = napi_create_external_buffer(
       info.Env(), length, arena.address(offset), [](napi_env, void*, void*) {}, nullptr, &buffer);
   if (status != napi_ok) return info.Env().Null();
-  host_->count_lease(1);
   return Napi::Value(info.Env(), buffer);
 }
 
 // detach(arrayBuffer): every view of it has length 0 from here on.
 void EngineWrap::detach(const Napi::CallbackInfo& info) {
-  URING_CHECK(napi_detach_arraybuffer(info.Env(), info[0]) == napi_ok);
-  if (host_ != nullptr) host_->count_lease(-1);
+  napi_detach_arraybuffer(info.Env(), info[0]);
 }
 
-void EngineWrap::close(const Napi::CallbackInfo&) {
-  if (host_ != nullptr) host_->close();
+void EngineWrap::close(const Napi::CallbackInfo& info) {
+  if (host_ != nullptr) host_->close(info[0]);
 }
 
 }  // namespace uring

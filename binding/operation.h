@@ -13,7 +13,7 @@ namespace uring {
 struct Descriptor {
   uint8_t opcode;     // IORING_OP_*
   uint8_t flags;      // IOSQE_* and `arena_memory`
-  uint16_t rw_flags;  // RWF_*
+  uint16_t rw_flags;  // RWF_*, or `adopt`
   uint32_t slot;      // its entry in the in-flight table
   int32_t fd;         // or the index of a fixed file
   uint32_t length;
@@ -24,6 +24,8 @@ struct Descriptor {
 
   // Bit 7 of `flags` has no meaning to the kernel.
   static constexpr uint8_t arena_memory = 0x80;
+  // For an open: the engine closes the file if its thread ends before a CLOSE of it.
+  static constexpr uint16_t adopt = 1;
 
   uint64_t position() const { return uint64_t{position_high} << 32 | position_low; }
   uint64_t address() const { return uint64_t{address_high} << 32 | address_low; }

@@ -138,7 +138,7 @@ export class ThreadsEngine implements Engine {
     }
   }
 
-  close(): void {
+  async close(): Promise<void> {
     // Nothing is held.
   }
 }

@@ -20,7 +20,8 @@ class ArenaBuffer implements EngineBuffer {
   readonly bytes = null
 
   constructor(
-    readonly engine: Engine, readonly native: NativeEngine, readonly arenaOffset: number, readonly byteLength: number
+    readonly engine: Engine, readonly native: NativeEngine, readonly arenaOffset: number, readonly byteLength: number,
+    readonly freed: () => void
   ) {}
 
   lend(length: number): Buffer {
@@ -33,6 +34,7 @@ class ArenaBuffer implements EngineBuffer {
 
   free(): void {
     this.native.releaseBuffer(this.arenaOffset)
+    this.freed()
   }
 }
 
@@ -47,6 +49,9 @@ export class UringEngine implements Engine {
   readonly #freeSlots: Int32Array
   #freeCount: number
   #dispatching = false
+  #closed = false
+  #buffersInUse = 0
+  #unused: (() => void) | null = null
   #leasable: boolean | undefined
   readonly #facts = new Float64Array(4)
 
@@ -164,7 +169,14 @@ export class UringEngine implements Engine {
 
   acquireBuffer(bytes: number): EngineBuffer {
     const offset = this.#canLease() ? this.#native.acquireBuffer(bytes) : -1
-    return offset < 0 ? new HeapBuffer(bytes) : new ArenaBuffer(this, this.#native, offset, bytes)
+    if (offset < 0) return new HeapBuffer(bytes)
+    this.#buffersInUse++
+    return new ArenaBuffer(this, this.#native, offset, bytes, this.#freed)
+  }
+
+  readonly #freed = (): void => {
+    this.#buffersInUse--
+    if (this.#buffersInUse === 0) this.#unused?.()
   }
 
   /** Some hosts (Electron) forbid ArrayBuffers over memory that is not V8's own. */
@@ -180,20 +192,22 @@ export class UringEngine implements Engine {
 
   stats(): EngineStats {
     const { counters } = this.#memory
-    const { buffersInUse, filesInUse } = this.#native.facts()
     return {
       submitted: counters[Counter.submitted],
       completed: counters[Counter.completed],
       enters: counters[Counter.enters],
       wakeups: counters[Counter.wakeups],
       largestBatch: counters[Counter.largestBatch],
-      buffersInUse,
-      filesInUse
+      buffersInUse: this.#buffersInUse,
+      filesInUse: this.#closed ? 0 : this.#native.facts().filesInUse
     }
   }
 
-  close(): void {
-    this.#native.close()
+  async close(): Promise<void> {
+    // Chunks that another ring still writes.
+    if (this.#buffersInUse > 0) await new Promise<void>(resolve => { this.#unused = resolve })
+    this.#closed = true
+    return new Promise(resolve => this.#native.close(resolve))
   }
 }
 

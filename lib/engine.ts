@@ -8,6 +8,9 @@ export const Opcode = {
 /** A request's flag: let a worker of the kernel's do it from the start (IOSQE_ASYNC). */
 export const IOSQE_ASYNC = 16
 
+/** For openat: the engine closes the file if its thread ends before it is closed by a request. */
+export const adopt = 1
+
 /** fsync_flags: only the data and what is needed to find it (IORING_FSYNC_DATASYNC). */
 export const FSYNC_DATASYNC = 1
 
@@ -57,7 +60,7 @@ export abstract class Request {
   opcode = 0
   /** IOSQE_* */
   flags = 0
-  /** RWF_* */
+  /** RWF_*; `adopt` for openat */
   rwFlags = 0
   file: OpenFile | null = null
   /** Bytes to move; the mode for openat. */
@@ -129,6 +132,6 @@ export interface Engine {
   seek(fd: number, position: number): void
   acquireBuffer(bytes: number): EngineBuffer
   stats(): EngineStats
-  /** Nothing may be in flight. */
-  close(): void
+  /** Nothing may be in flight, and no buffer in use. */
+  close(): Promise<void>
 }

@@ -56,7 +56,8 @@ export interface NativeEngine {
   lease(offset: number, length: number): Buffer | null
   /** Ends a lease: every view of the ArrayBuffer has length 0 afterwards. */
   detach(buffer: ArrayBufferLike): void
-  close(): void
+  /** Nothing may be in flight. `closed` is called when the ring's own descriptor is closed. */
+  close(closed: () => void): void
 }
 
 export interface NativeAddon {

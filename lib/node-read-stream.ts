@@ -74,7 +74,7 @@ export class UringReadStream extends Readable {
     this.mode = given.mode ?? 0o666
     this.start = given.start
     this.end = given.end ?? Infinity
-    file.useHandle(() => this.destroy())
+    file.use(() => this.destroy())
     if (given.signal != null) {
       this.#neverOpens = given.signal.aborted
       addAbortSignal(given.signal, this)
@@ -131,7 +131,8 @@ export class UringReadStream extends Readable {
   override _read(): void {
     if (this.#iterator !== null) return // it takes for itself
     this.#wanted = true
-    if (!this.#paused) this.#pump(false)
+    if (this.#handsOver) process.nextTick(() => this.#pump()) // what is handed over skips Readable's buffer
+    else if (!this.#paused) this.#pump(false)
   }
 
   /**
@@ -187,21 +188,16 @@ export class UringReadStream extends Readable {
   }
 
   #pushLeased(chunk: Buffer, lease: Lease, direct: boolean): void {
-    if (!this.#mayLend()) {
+    const now = direct && this.readableFlowing === true && this.readableLength === 0
+    // Chunks of our own lending go to a pipe that takes leases, and to nobody else.
+    if (!this.#leased && !(now && this.#handsOver && this.listenerCount('data') === 1)) {
       this.#wanted = this.push(Buffer.from(chunk))
-      if (this.listenerCount('data') > 1) this.#window!.leased = false
       return lease.release()
     }
-    const now = direct && this.readableFlowing === true && this.readableLength === 0
     if (now) this.#deliver([lease])
     else this.#buffered.push(lease)
     this.#wanted = this.push(chunk)
     if (this.readableEncoding !== null) this.#returnBuffered() // decoded: nobody sees the memory
-  }
-
-  /** Chunks of our own lending go to a pipe that takes leases, and to nobody else. */
-  #mayLend(): boolean {
-    return this.#leased || (this.#handsOver && this.listenerCount('data') === 1 && this.readableFlowing === true)
   }
 
   /** The consumer gets these leases, so those before are over. */
@@ -239,8 +235,18 @@ export class UringReadStream extends Readable {
       // A queue in the destination must not hold chunks that will be detached.
       this.#handsOver = this.#leased = false
     }
-    if (this.#window !== null) this.#window.leased = this.#leased || this.#handsOver
+    this.#chooseMemory()
     return super.pipe(destination, options)
+  }
+
+  override unpipe(destination?: NodeJS.WritableStream): this {
+    this.#handsOver = false
+    this.#chooseMemory()
+    return super.unpipe(destination)
+  }
+
+  #chooseMemory(): void {
+    if (this.#window !== null) this.#window.leased = this.#leased || this.#handsOver
   }
 
   /**
@@ -281,6 +287,7 @@ export class UringReadStream extends Readable {
 
   /** @internal */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#file.leave()
     this.#deliver([])
     this.#returnBuffered()
     const done = (closeError: Error | null): void => {

@@ -75,7 +75,7 @@ export class UringWriteStream extends Writable {
     this.start = given.start
     this.flush = given.flush ?? false
     if (given.encoding != null) this.setDefaultEncoding(given.encoding)
-    file.useHandle(() => this.close())
+    file.use(() => this.close())
     if (given.signal != null) {
       this.#neverOpens = given.signal.aborted
       addAbortSignal(given.signal, this)
@@ -269,6 +269,7 @@ export class UringWriteStream extends Writable {
 
   /** @internal */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#file.leave()
     const reason = error ?? streamDestroyed('write')
     process.nextTick(() => {
       this.#callbacks.fail(reason)

@@ -1,7 +1,7 @@
 /** Builders of single operations, for `Ring.submit`. */
 import type { OpenFile } from './engine.js'
 import { currentPosition, FSYNC_DATASYNC, Opcode, Request } from './engine.js'
-import { errnoError } from './errors.js'
+import { errnoError, invalidState } from './errors.js'
 import { validateFd, validateInteger, validateView } from './options.js'
 
 /** How an operation ended. */
@@ -22,7 +22,15 @@ export class Operation extends Request {
     this.opcode = opcode
   }
 
+  /** Memory of the caller's that the kernel must not be given, for the caller may detach it meanwhile. */
+  destination: Uint8Array | null = null
+
   override completed(result: number, flags: number): void {
+    if (result > 0 && this.destination !== null) {
+      const { destination, memory } = this
+      if (destination.length < result) return this.reject!(invalidState('the buffer was detached while it was read into'))
+      destination.set(memory!.subarray(0, result))
+    }
     if (result < 0) this.reject!(this.error ?? errnoError(result, this.syscall))
     else this.resolve!({ result, flags })
   }
@@ -39,7 +47,12 @@ function transfer(opcode: number, syscall: string, fd: number, view: Uint8Array,
   validateView(view, 'buffer')
   if (position !== null) validateInteger(position, 'position', 0)
   const operation = onFile(opcode, syscall, fd)
-  operation.memory = view
+  if (opcode === Opcode.read) {
+    operation.destination = view
+    operation.memory = Buffer.allocUnsafeSlow(view.byteLength)
+  } else {
+    operation.memory = view
+  }
   operation.length = view.byteLength
   operation.position = position ?? currentPosition
   return operation

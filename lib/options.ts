@@ -91,7 +91,8 @@ export function ringEntries({ entries, cqEntries }: RingOptions): { entries: num
   const queue = entries ?? entriesDefault
   const completions = cqEntries ?? (entries === undefined ? cqEntriesDefault : entries * 2)
   validateInteger(completions, 'options.cqEntries', queue, entriesMax * 2)
-  return { entries: queue, cqEntries: completions }
+  // The engine keeps one completion for itself.
+  return { entries: queue, cqEntries: Math.max(completions, 2) }
 }
 
 /** `chunkSize`, else `highWaterMark`, else the default. */

@@ -47,7 +47,7 @@ export function probe(): Probe {
   }
   engine.releaseBuffer(engine.acquireBuffer(1))
   const { setupFlags, features, fixedFiles, registeredSegments } = engine.facts()
-  engine.close()
+  engine.close(() => {})
   return {
     available: true, reason: '', code: '', kernel,
     features: { setupFlags, features, fixedFiles, registeredBuffers: registeredSegments > 0 }

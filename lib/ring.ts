@@ -22,6 +22,14 @@ export interface Window {
   shrink(share: number): boolean
 }
 
+/** A stream's use of a ring. */
+export interface RingUse {
+  /** It begins to close: from here on `close` waits for it instead of refusing. */
+  leaving(): void
+  /** It has closed its file. */
+  left(): void
+}
+
 export interface RingStats extends EngineStats {
   engine: EngineKind
   /** Waiting for admission. */
@@ -55,7 +63,10 @@ export class Ring {
   readonly #due: (() => void)[] = []
   #dueNext = 0
   #idle: (() => void)[] = []
-  #closed = false
+  /** Streams that use this ring, and those that are closing their files. */
+  #streams = 0
+  #leaving = 0
+  #closing: Promise<void> | null = null
 
   /**
    * @throws ERR_OUT_OF_RANGE for entries that are no integer ≥ 1, ERR_URING_UNAVAILABLE with engine 'uring' where
@@ -101,7 +112,8 @@ export class Ring {
 
   /** Starts a request, or queues it behind those that came before. @internal */
   start(request: Request): void {
-    if (this.#closed) throw invalidState('the ring is closed')
+    // A stream that is closing still has its file to close.
+    if (this.#closing !== null && this.#leaving === 0) throw invalidState('the ring is closed')
     if (this.#first === null && this.#inFlight + this.#ready < this.#engine.capacity) this.#admit(request)
     else this.#enqueue(request)
   }
@@ -152,7 +164,7 @@ export class Ring {
       this.#admit(request)
     }
     if (this.#pressure && this.#inFlight + this.#ready < this.#engine.capacity * lowWater) this.#pressure = false
-    if (this.#inFlight === 0 && this.#idle.length > 0) this.#becomeIdle()
+    if (this.#idle.length > 0 && this.#isIdle) this.#becomeIdle()
   }
 
   /** A completion waits for its consumer. @internal */
@@ -233,17 +245,39 @@ export class Ring {
     }
   }
 
+  /** A stream begins to use this ring. @internal */
+  use(): RingUse {
+    this.#streams++
+    return {
+      leaving: () => {
+        this.#streams--
+        this.#leaving++
+      },
+      left: () => {
+        this.#leaving--
+        this.#settle()
+      }
+    }
+  }
+
   /**
-   * Takes no more operations, waits for those in flight, and gives everything back to the kernel.
-   * Rejects with ERR_INVALID_STATE while streams still use the ring.
+   * Takes no more operations, waits for those in flight and for streams that are closing, and gives everything
+   * back to the kernel. Rejects with ERR_INVALID_STATE while other streams use the ring.
    */
-  async close(): Promise<void> {
-    if (this.#closed) return
-    if (this.#windows.size > 0) throw invalidState(`${this.#windows.size} streams still use the ring`)
-    this.#closed = true
+  close(): Promise<void> {
+    if (this.#streams > 0) return Promise.reject(invalidState(`${this.#streams} streams use the ring`))
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     for (const [choice, ring] of sharedRings) if (ring === this) sharedRings.delete(choice)
-    if (this.#inFlight > 0) await new Promise<void>(resolve => this.#idle.push(resolve))
-    this.#engine.close()
+    if (!this.#isIdle) await new Promise<void>(resolve => this.#idle.push(resolve))
+    await this.#engine.close()
+  }
+
+  get #isIdle(): boolean {
+    return this.#inFlight === 0 && this.#leaving === 0
   }
 
   #becomeIdle(): void {

@@ -3,11 +3,12 @@ import type { EventEmitter } from 'node:events'
 import type { FileHandle } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { FileFacts, OpenFile } from './engine.js'
-import { FSYNC_DATASYNC, Opcode, Request } from './engine.js'
+import { adopt, FSYNC_DATASYNC, Opcode, Request } from './engine.js'
 import { errnoError, invalidArgType, invalidArgValue, notImplemented } from './errors.js'
 import { fileMode, openFlags } from './open-flags.js'
 import type { FileFunctions, StreamOptions } from './options.js'
 import { validateFd, validateFunction } from './options.js'
+import type { RingUse } from './ring.js'
 import { Ring } from './ring.js'
 
 export type PathLike = string | Buffer | URL
@@ -79,6 +80,7 @@ export class StreamFile {
   /** The descriptor that was given; its position counts where no `start` does. */
   readonly given: number | null = null
   readonly handle: (FileHandle & EventEmitter) | null = null
+  #use: RingUse | null = null
   /** How attaching the handle ended; undefined before. */
   #attached: Error | null | undefined
   #whenAttached: ((error: Error | null) => void) | null = null
@@ -111,12 +113,16 @@ export class StreamFile {
     this.ring = ringOf(options)
   }
 
-  /** Takes part in a given FileHandle at once, and calls back when its owner closes it. */
-  useHandle(closed: () => void): void {
+  /**
+   * Begins to use the ring, and a given FileHandle, until `close`.
+   * @param handleClosed the FileHandle's owner closes it
+   */
+  use(handleClosed: () => void): void {
+    this.#use = this.ring.use()
     if (this.handle === null) return
     countUser(this.handle, 'kRef')
     this.#attach(this.handle.fd, error => this.#settleAttached(error))
-    this.handle.on('close', closed)
+    this.handle.on('close', handleClosed)
   }
 
   #settleAttached(error: Error | null): void {
@@ -142,6 +148,7 @@ export class StreamFile {
       if (this.options.fs == null) return opened(error as Error)
     }
     request.opcode = Opcode.openat
+    request.rwFlags = adopt
     request.path = this.path!
     this.ring.start(request)
   }
@@ -170,8 +177,17 @@ export class StreamFile {
     this.ring.engine.seek(this.given, this.facts.position + moved)
   }
 
+  /** The stream will close it, as soon as nothing is in flight any more. */
+  leave(): void {
+    this.#use!.leaving()
+  }
+
   /** Closes the descriptor. Nothing may be in flight on it. */
-  close(closed: (error: Error | null) => void): void {
+  close(done: (error: Error | null) => void): void {
+    const closed = (error: Error | null): void => {
+      this.#use!.left()
+      done(error)
+    }
     const { file } = this
     if (file === null) return closed(null)
     this.file = null

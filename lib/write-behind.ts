@@ -97,6 +97,7 @@ export class WriteBehind implements Window {
   #gathered = 0
   #flushScheduled = false
   readonly #buffers: WindowBuffers
+  readonly #sequential: boolean
   readonly #chunkSize: number
   readonly #writeBehind: number
   readonly #progressed: () => void
@@ -107,7 +108,7 @@ export class WriteBehind implements Window {
     this.#chunkSize = chunkSize
     this.#progressed = progressed
     // Where the kernel chooses the position, two writes in flight could change places.
-    const sequential = facts.append || facts.position < 0 || !facts.regular
+    const sequential = this.#sequential = facts.append || facts.position < 0 || !facts.regular
     this.#writeBehind = this.#limit = sequential ? 1 : writeBehind
     this.#next = sequential && (facts.append || start === undefined) ? currentPosition : start ?? facts.position
     this.#buffers = new WindowBuffers(ring.engine, chunkSize, 2)
@@ -258,13 +259,14 @@ export class WriteBehind implements Window {
   }
 
   /**
-   * Cancels what is in flight, drops what is not, and calls back when all of it is over: only then may
+   * Drops what is not in flight, waits for what is, and calls back when all of it is over: only then may
    * the file be closed.
    */
   close(closed: () => void): void {
     this.#closing = true
     for (const write of this.#writes.splice(this.#started)) this.#release(write)
-    for (const write of [...this.#writes]) if (!write.done) this.ring.cancel(write)
+    // A write cancelled between others that happen would leave a hole; those to a regular file end soon.
+    if (this.#sequential) for (const write of [...this.#writes]) if (!write.done) this.ring.cancel(write)
     this.#gather?.release()
     this.#gather = null
     this.#closed = closed

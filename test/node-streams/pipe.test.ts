@@ -127,7 +127,7 @@ streamTest('a source that is destroyed leaves the destination of pipe() open', a
 streamTest('a destination that fails is unpiped, and the source stays open', async t => {
   const dir = t.testdir({ source: CONTENT })
   const reader = createUringReadStream(join(dir, 'source'), { highWaterMark: 1000 })
-  const writer = createUringWriteStream(join(dir, 'missing', 'copy'))
+  const writer = createUringWriteStream(join(dir, 'missing', 'copy'), { highWaterMark: 1000 })
   const seen = recordEvents(writer, ['unpipe', 'error', 'close'])
   reader.pipe(writer)
   t.equal((await closing(writer))?.code, 'ENOENT')

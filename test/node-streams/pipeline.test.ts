@@ -99,7 +99,8 @@ streamTest('destroying either end rejects the pipeline and closes the other', as
   const reason = new Error('enough')
   for (const which of ['reader', 'writer'] as const) {
     for (const given of [reason, undefined]) {
-      const streams = { reader: createUringReadStream(source, { highWaterMark: 1000 }), writer: createUringWriteStream(`${source}.copy`) }
+      const small = { highWaterMark: 1000 }
+      const streams = { reader: createUringReadStream(source, small), writer: createUringWriteStream(`${source}.copy`, small) }
       const closed = Promise.all([closing(streams.reader), closing(streams.writer)])
       const done = pipeline(streams.reader, streams.writer)
       const failed = done.then(() => undefined, (error: NodeJS.ErrnoException) => error)
