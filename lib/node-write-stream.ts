@@ -47,6 +47,7 @@ export class UringWriteStream extends Writable {
   /** The base class's callback for a chunk, kept until the window has room for the next. */
   #accepted: ((error?: Error | null) => void) | null = null
   #needDrain = false
+  #defaultEncoding: BufferEncoding = 'utf8'
   #failed = false
   /** Aborted before it began. */
   #neverOpens = false
@@ -143,18 +144,54 @@ export class UringWriteStream extends Writable {
   override write(chunk: any, encoding: BufferEncoding, callback?: WriteCallback): boolean
   override write(chunk: any, encoding?: BufferEncoding | WriteCallback, callback?: WriteCallback): boolean {
     const [charset, written] = typeof encoding === 'function' ? [undefined, encoding] : [encoding, callback]
+    const given = typeof written === 'function' ? written : undefined
+    const more = this.#hasWayIn && this.#take(chunk, charset, given) || this.#queue(chunk, charset, given)
+    if (more && !this.#full) return true
+    this.#needDrain = true
+    return false
+  }
+
+  /** Nothing is before the next chunk but what the window has. */
+  get #hasWayIn(): boolean {
+    return this.#window !== null && this.writable && this.writableCorked === 0 && lengthInBuffer.call(this) === 0
+  }
+
+  /** Puts a chunk into the window if it has room: the base class's queue costs more than a short write. */
+  #take(chunk: unknown, charset: BufferEncoding | undefined, callback: WriteCallback | undefined): boolean {
+    const window = this.#window!
+    if (typeof chunk === 'string') {
+      const utf8 = (charset ?? this.#defaultEncoding) === 'utf8'
+      if (!utf8 || !window.acceptString(chunk)) return false
+    } else {
+      if (!(chunk instanceof Uint8Array) || !window.hasRoomFor(chunk.length)) return false
+      const lease = leaseOf(chunk)
+      lease?.retain()
+      window.accept(chunk, lease)
+    }
+    if (callback !== undefined) this.#callbacks.expect(callback)
+    this.#callbacks.given()
+    this.#callbacks.taken(window.accepted)
+    return true
+  }
+
+  /** Gives a chunk to the base class, which passes it on to `_write` when its turn comes. */
+  #queue(chunk: any, charset: BufferEncoding | undefined, callback: WriteCallback | undefined): boolean {
     const lease = chunk instanceof Uint8Array ? leaseOf(chunk) : undefined
     if (lease !== undefined && this.writable) {
       lease.retain()
       this.#buffered.push(lease)
     }
-    const more = typeof written === 'function'
-      ? this.#writeWithCallback(chunk, charset, written)
+    const more = callback !== undefined
+      ? this.#writeWithCallback(chunk, charset, callback)
       : super.write(chunk, charset as BufferEncoding)
     this.#callbacks.given()
-    if (more && !this.#full) return true
-    this.#needDrain = true
-    return false
+    return more
+  }
+
+  override setDefaultEncoding(encoding: BufferEncoding): this {
+    super.setDefaultEncoding(encoding)
+    this.#defaultEncoding = encoding
+    return this
   }
 
   // The base class calls back when the window has the chunk, which is too early for its owner.
@@ -283,10 +320,12 @@ export class UringWriteStream extends Writable {
       this.fd = null
       this.#file.close(done)
     }
-    if (this.#window === null) return close()
-    this.#window.close(() => {
-      this.bytesWritten = this.#window!.written
-      close()
+    const window = this.#window
+    if (window === null) return close()
+    window.close(() => {
+      this.bytesWritten = window.written
+      if (window.error === null) close()
+      else this.#file.cutAt(window.position, close)
     })
   }
 

@@ -1,5 +1,6 @@
 /** The file under a node stream: opened or given, made known to the ring, closed. */
 import type { EventEmitter } from 'node:events'
+import { ftruncate } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { FileFacts, OpenFile } from './engine.js'
@@ -175,6 +176,19 @@ export class StreamFile {
   leaveAt(moved: number): void {
     if (this.given === null || this.file === null || this.facts.position < 0) return
     this.ring.engine.seek(this.given, this.facts.position + moved)
+  }
+
+  /**
+   * After a failed write: cuts off what later writes left beyond the last byte without a gap. What the file held
+   * when it was opened stays.
+   */
+  cutAt(position: number, done: () => void): void {
+    const { file, facts, ring } = this
+    const wanted = Math.max(facts.size, position)
+    ring.engine.inspect(file!.fd, (error, now) => {
+      if (error !== null || !now.regular || now.size <= wanted) done()
+      else ftruncate(file!.fd, wanted, done)
+    })
   }
 
   /** The stream will close it, as soon as nothing is in flight any more. */

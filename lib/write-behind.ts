@@ -27,6 +27,9 @@ export interface WriteBehindOptions {
   progressed: () => void
 }
 
+/** Node's Buffers have it, its types do not: `write` without looking at its arguments. */
+type GatherChunk = Buffer & { utf8Write(text: string, offset: number): number }
+
 /** One write: a place in the file, and the memory it empties. */
 class ChunkWrite extends Request {
   #written = 0
@@ -83,6 +86,7 @@ export class WriteBehind implements Window {
   /** Bytes of the caller's own memory that the kernel may still read. */
   callersBytes = 0
   #accepted = 0
+  readonly #start: number
   #next: number
   #limit: number
   #inFlight = 0
@@ -111,8 +115,14 @@ export class WriteBehind implements Window {
     const sequential = this.#sequential = facts.append || facts.position < 0 || !facts.regular
     this.#writeBehind = this.#limit = sequential ? 1 : writeBehind
     this.#next = sequential && (facts.append || start === undefined) ? currentPosition : start ?? facts.position
+    this.#start = Math.max(this.#next, 0)
     this.#buffers = new WindowBuffers(ring.engine, chunkSize, 2)
     ring.addWindow(this)
+  }
+
+  /** Where the part without a gap ends. */
+  get position(): number {
+    return this.#start + this.written
   }
 
   /** Bytes accepted. */
@@ -133,6 +143,26 @@ export class WriteBehind implements Window {
   /** Whether another chunk would be started at once. */
   get hasRoom(): boolean {
     return this.#started === this.#writes.length && this.#inFlight < this.#limit
+  }
+
+  /** Whether a chunk of so many bytes would be started at once, or gathered. */
+  hasRoomFor(bytes: number): boolean {
+    return bytes > 0 && (this.hasRoom || this.#gathers(bytes))
+  }
+
+  #gathers(bytes: number): boolean {
+    return this.#gather !== null && bytes < gatherMax && this.#gathered + bytes <= this.#chunkSize
+  }
+
+  /** Gathers a short string in UTF-8, if there is room. */
+  acceptString(text: string): boolean {
+    const bytesMax = text.length * 3
+    if (bytesMax >= Math.min(gatherMax, this.#chunkSize) || !this.hasRoomFor(bytesMax)) return false
+    const bytes = this.#gatherFor(bytesMax).utf8Write(text, this.#gathered)
+    this.#accepted += bytes
+    this.#gathered += bytes
+    this.#flushLater()
+    return true
   }
 
   /** Takes a chunk to write behind those before it; of a leased chunk, one reference to its lease. */
@@ -158,10 +188,19 @@ export class WriteBehind implements Window {
   }
 
   #gatherIn(chunk: Uint8Array): void {
-    if (this.#gathered + chunk.length > this.#chunkSize) this.#flushGather()
-    this.#gather ??= new Loan(this.#buffers.acquire(), this.#chunkSize, this.#buffers.release)
-    this.#gather.chunk.set(chunk, this.#gathered)
+    this.#gatherFor(chunk.length).set(chunk, this.#gathered)
     this.#gathered += chunk.length
+    this.#flushLater()
+  }
+
+  /** Memory with room for so many bytes after those gathered. */
+  #gatherFor(bytes: number): GatherChunk {
+    if (this.#gathered + bytes > this.#chunkSize) this.#flushGather()
+    this.#gather ??= new Loan(this.#buffers.acquire(), this.#chunkSize, this.#buffers.release)
+    return this.#gather.chunk as GatherChunk
+  }
+
+  #flushLater(): void {
     if (this.#inFlight > 0 || this.#flushScheduled) return // a completion will flush it
     this.#flushScheduled = true
     process.nextTick(this.#flushSoon)

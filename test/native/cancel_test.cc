@@ -201,20 +201,6 @@ TEST("many cancels at once all arrive, in any order, with a submission queue of 
   }
 }
 
-TEST("completions never outgrow their queue while all operations are cancelled") {
-  DrivenEngine engine({.entries = 8, .cq_entries = 8});
-  EndlessReads reads(engine);
-  for (int round = 0; round < 500; round++) {
-    std::vector<uint32_t> slots;
-    for (uint32_t slot = 0; slot < engine->capacity(); slot++) {
-      reads.stage(slot);
-      slots.push_back(slot);
-    }
-    for (const uint32_t slot : slots) engine->cancel(slot);
-    check_all_cancelled(engine, slots);
-  }
-}
-
 TEST("a poll is cancelled") {
   DrivenEngine engine;
   test::Pipe pipe;

@@ -43,7 +43,8 @@ void check_file_round_trip(DrivenEngine& engine) {
   CHECK(Bytes(found, found + 5000) == sent);
 }
 
-test::Bytes buffers(5 * 16);
+// A read of a pipe that stays empty.
+Bytes buffers(16 * 16);
 
 uring::Descriptor endless_read(uint32_t slot, const test::Pipe& pipe) {
   return test::read(slot, pipe.reader(), buffers.data() + slot * size_t{16}, 16, 0);
@@ -181,6 +182,37 @@ TEST("a cancel that the kernel refuses for now is asked for later") {
   engine->cancel(0);
   CHECK(engine->unfinished());
   CHECK_EQUAL(engine.gather(1).front().result, -ECANCELED);
+}
+
+TEST("the engine is not idle while a cancel waits to be submitted") {
+  DrivenEngine engine;
+  test::Pipe pipe;
+  engine.stage(endless_read(0, pipe));
+  CHECK_EQUAL(engine->submit(), 0);
+  answer_next_enters({-EAGAIN});
+  engine->cancel(0);
+  pipe.put(Bytes(3, 'a'));
+  CHECK_EQUAL(engine.reap().front().result, 3);
+  CHECK_EQUAL(engine->in_flight(), 0);
+  CHECK(!engine->idle());
+  CHECK_EQUAL(engine->submit(), 0);
+  CHECK_EQUAL(engine.reap().size(), 0);
+  CHECK(engine->idle());
+}
+
+TEST("completions never outgrow their queue while all operations are cancelled at once") {
+  DrivenEngine engine({.entries = 8, .cq_entries = 8});
+  test::Pipe pipe;
+  int flushes = 0;  // of completions that found their queue full
+  script.enter = [&](uint32_t& to_submit) { return flushes += to_submit == 0, ask_kernel; };
+  for (int round = 0; round < 100; round++) {
+    for (uint32_t slot = 0; slot < engine->capacity(); slot++) {
+      engine.stage(endless_read(slot, pipe));
+    }
+    for (uint32_t slot = 0; slot < engine->capacity(); slot++) engine->cancel(slot);
+    CHECK_EQUAL(engine.gather(engine->capacity()).size(), engine->capacity());
+  }
+  CHECK_EQUAL(flushes, 0);
 }
 
 TEST("a cancel of an operation that could not be submitted yet is not forgotten") {

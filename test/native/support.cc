@@ -101,14 +101,15 @@ void DrivenEngine::share(uint32_t completions_max, uint32_t staged_before) {
 }
 
 void DrivenEngine::stage(const uring::Descriptor& descriptor) {
-  engine_.descriptor(header_[uring::Shared::staged]) = descriptor;
-  header_[uring::Shared::staged]++;
+  // By itself, as JavaScript does: not where Engine::descriptor says.
+  descriptors_[header_[uring::Shared::staged]++ & (descriptors_.size() - 1)] = descriptor;
 }
 
 std::vector<uring::Completion> DrivenEngine::reap() {
   const uint32_t count = engine_.reap();
   CHECK_EQUAL(header_[uring::Shared::completed], count);
   CHECK_EQUAL(header_[uring::Shared::dispatched], 0);
+  header_[uring::Shared::dispatched] = count;
   return {completions_.begin(), completions_.begin() + count};
 }
 
