@@ -85,14 +85,20 @@ export function engineChoice(choice: EngineChoice = 'auto'): EngineChoice {
   return wanted as EngineChoice
 }
 
-/** The queue sizes of a ring; the kernel rounds both up to powers of two. */
-export function ringEntries({ entries, cqEntries }: RingOptions): { entries: number, cqEntries: number } {
+export interface QueueSizes { entries: number, cqEntries: number }
+
+/** A user whose RLIMIT_MEMLOCK is small gets smaller queues: kernels that count them answer ENOMEM. */
+const smallerQueues: QueueSizes[] = [{ entries: 256, cqEntries: 1024 }, { entries: 64, cqEntries: 128 }]
+
+/** The queue sizes of a ring, in the order to try them; the kernel rounds all up to powers of two. */
+export function queueSizes({ entries, cqEntries }: RingOptions): QueueSizes[] {
   if (entries !== undefined) validateInteger(entries, 'options.entries', 1, entriesMax)
   const queue = entries ?? entriesDefault
   const completions = cqEntries ?? (entries === undefined ? cqEntriesDefault : entries * 2)
   validateInteger(completions, 'options.cqEntries', queue, entriesMax * 2)
   // The engine keeps one completion for itself.
-  return { entries: queue, cqEntries: Math.max(completions, 2) }
+  const wanted = { entries: queue, cqEntries: Math.max(completions, 2) }
+  return entries === undefined && cqEntries === undefined ? [wanted, ...smallerQueues] : [wanted]
 }
 
 /** `chunkSize`, else `highWaterMark`, else the default. */

@@ -6,8 +6,8 @@ import { invalidArgType, invalidState, uringUnavailable } from './errors.js'
 import { loadNative } from './native.js'
 import type { Completion } from './operations.js'
 import { Operation } from './operations.js'
-import type { EngineChoice, RingOptions } from './options.js'
-import { engineChoice, ringEntries } from './options.js'
+import type { EngineChoice, QueueSizes, RingOptions } from './options.js'
+import { engineChoice, queueSizes } from './options.js'
 import { refusalReason } from './probe.js'
 
 /** Above this share of the capacity windows shrink and no read is made ahead; */
@@ -292,14 +292,25 @@ const sharedRings = new Map<EngineChoice, Ring>()
 function createEngine(ring: Ring, options: RingOptions): Engine {
   const choice = engineChoice(options.engine)
   if (choice === 'threads') return new ThreadsEngine(ring)
-  const { entries, cqEntries } = ringEntries(options)
+  const sizes = queueSizes(options)
+  let refusal: NodeJS.ErrnoException
   try {
-    const addon = loadNative()
-    if (addon instanceof Error) throw addon
-    return new UringEngine(addon, ring, entries, cqEntries)
+    return openEngine(ring, sizes)
   } catch (error) {
-    const { code = 'ERR_DLOPEN_FAILED' } = error as NodeJS.ErrnoException
-    if (choice === 'uring') throw uringUnavailable(code, refusalReason(error as Error))
-    return new ThreadsEngine(ring)
+    refusal = error as Error
+  }
+  const { code = 'ERR_DLOPEN_FAILED' } = refusal
+  if (choice === 'uring') throw uringUnavailable(code, refusalReason(refusal))
+  return new ThreadsEngine(ring)
+}
+
+function openEngine(ring: Ring, [first, ...smaller]: QueueSizes[]): Engine {
+  const addon = loadNative()
+  if (addon instanceof Error) throw addon
+  try {
+    return new UringEngine(addon, ring, first.entries, first.cqEntries)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOMEM' || smaller.length === 0) throw error
+    return openEngine(ring, smaller)
   }
 }

@@ -32,7 +32,8 @@ type GatherChunk = Buffer & { utf8Write(text: string, offset: number): number }
 
 /** One write: a place in the file, and the memory it empties. */
 class ChunkWrite extends Request {
-  #written = 0
+  /** Bytes written so far. */
+  moved = 0
   done = false
   readonly #offset: number
 
@@ -55,10 +56,10 @@ class ChunkWrite extends Request {
 
   /** Points it at what is still missing. True when nothing is. */
   aim(moved: number): boolean {
-    this.#written += moved
-    this.offset = this.#offset + this.#written
-    this.length = this.size - this.#written
-    this.position = this.place === currentPosition ? currentPosition : this.place + this.#written
+    this.moved += moved
+    this.offset = this.#offset + this.moved
+    this.length = this.size - this.moved
+    this.position = this.place === currentPosition ? currentPosition : this.place + this.moved
     return this.length === 0
   }
 
@@ -252,7 +253,7 @@ export class WriteBehind implements Window {
     if (!this.ring.pressure) this.#limit = Math.min(this.#limit * 2, this.#writeBehind)
     if (this.#inFlight === 0) this.#flushGather()
     this.#fill()
-    if (this.#inFlight === 0) this.error = this.#failure
+    if (this.#inFlight === 0 && this.#failure !== null) this.#end(this.#failure)
     if (this.#telling) return
     this.#telling = true
     this.ring.afterBatch(this.#tell)
@@ -275,6 +276,12 @@ export class WriteBehind implements Window {
     if (write.done || stopped) return false
     this.ring.start(write)
     return true
+  }
+
+  /** Nothing more will be written. What the first incomplete write has brought is in the file as well. */
+  #end(error: Error): void {
+    if (this.error === null && this.#writes.length > 0) this.written += this.#writes[0].moved
+    this.error = error
   }
 
   /** Counts what is written without a gap. */

@@ -91,6 +91,7 @@ TEST("what is no open descriptor is EBADF") {
 
 TEST("seeking moves the position of the descriptor") {
   test::TempFile file(test::random_bytes(100, 1));
+  CHECK_EQUAL(uring::seek(file.fd(), 77), 0);
   CHECK_EQUAL(uring::seek(file.fd(), 42), 0);
   CHECK_EQUAL(lseek(file.fd(), 0, SEEK_CUR), 42);
   unsigned char byte;

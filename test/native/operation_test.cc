@@ -26,13 +26,6 @@ uring::Descriptor operation(uint8_t opcode, int fd) {
   return descriptor;
 }
 
-uring::Descriptor openat(const std::string& path, int flags, uint32_t mode) {
-  auto descriptor = test::read(0, AT_FDCWD, const_cast<char*>(path.c_str()), mode, 0);
-  descriptor.opcode = IORING_OP_OPENAT;
-  descriptor.position_low = static_cast<uint32_t>(flags);
-  return descriptor;
-}
-
 void require_registration(DrivenEngine& engine, int64_t offset) {
   if (engine->arena().registered_index(static_cast<uint64_t>(offset)) >= 0) return;
   test::skip("this kernel, or RLIMIT_MEMLOCK, does not let buffers be registered");
@@ -206,9 +199,9 @@ TEST("a file is made, opened and closed through the engine") {
   CHECK(mkdtemp(directory.data()) != nullptr);
   const std::string path = directory + "/made";
   umask(0);
-  const int fd = engine.run(openat(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
+  const int fd = engine.run(test::openat(0, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
   CHECK(fd >= 0);
-  const int again = engine.run(openat(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
+  const int again = engine.run(test::openat(0, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
   struct stat found;
   const int stat_error = fstat(fd, &found);
   unlink(path.c_str());
@@ -218,15 +211,16 @@ TEST("a file is made, opened and closed through the engine") {
   CHECK_EQUAL(found.st_mode & 07777, 0640);
   CHECK_EQUAL(fcntl(fd, F_GETFD), FD_CLOEXEC);
   CHECK_EQUAL(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDWR);
-  CHECK_EQUAL(engine.run(operation(IORING_OP_CLOSE, fd)), 0);
+  CHECK_EQUAL(engine.run(test::close_file(0, fd)), 0);
   CHECK_EQUAL(fcntl(fd, F_GETFD), -1);
-  CHECK_EQUAL(engine.run(operation(IORING_OP_CLOSE, fd)), -EBADF);
+  CHECK_EQUAL(engine.run(test::close_file(0, fd)), -EBADF);
 }
 
 TEST("opening what is not there is ENOENT, and takes no descriptor") {
   DrivenEngine engine;
   const auto before = test::open_fds();
-  CHECK_EQUAL(engine.run(openat("/nowhere/at/all", O_RDONLY, 0)), -ENOENT);
+  const std::string path = "/nowhere/at/all";
+  CHECK_EQUAL(engine.run(test::openat(0, path, O_RDONLY, 0)), -ENOENT);
   CHECK(test::open_fds() == before);
 }
 

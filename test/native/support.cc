@@ -66,6 +66,15 @@ uring::Descriptor arena_write(uint32_t slot, int fd, int64_t offset, uint32_t le
                     uring::Descriptor::arena_memory);
 }
 
+uring::Descriptor openat(uint32_t slot, const std::string& path, int flags, uint32_t mode) {
+  return transfer(IORING_OP_OPENAT, slot, AT_FDCWD, address_of(path.c_str()), mode,
+                  static_cast<uint32_t>(flags));
+}
+
+uring::Descriptor close_file(uint32_t slot, int fd) {
+  return transfer(IORING_OP_CLOSE, slot, fd, 0, 0, 0);
+}
+
 uring::Descriptor with_flags(uring::Descriptor descriptor, uint8_t flags) {
   descriptor.flags |= flags;
   return descriptor;

@@ -21,6 +21,9 @@ uring::Descriptor arena_read(uint32_t slot, int fd, int64_t offset, uint32_t len
                              uint64_t position);
 uring::Descriptor arena_write(uint32_t slot, int fd, int64_t offset, uint32_t length,
                               uint64_t position);
+// `path` must live until the completion.
+uring::Descriptor openat(uint32_t slot, const std::string& path, int flags, uint32_t mode);
+uring::Descriptor close_file(uint32_t slot, int fd);
 uring::Descriptor with_flags(uring::Descriptor descriptor, uint8_t flags);
 
 // Skips the test where the system has no io_uring for us; fails it for any other error.
