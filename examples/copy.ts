@@ -1,0 +1,63 @@
+#!/usr/bin/env node
+/** uring-copy: copies a file through two streams, with a progress bar. */
+import { parseArguments, UsageError } from './copy/arguments.js'
+import { Copy } from './copy/copy.js'
+import { plainLine, plainName } from './copy/format.js'
+import { Interruption } from './copy/interruption.js'
+import { startProgress, summary } from './copy/progress.js'
+
+const failed = 1
+const misused = 2
+
+function complain(message: string): void {
+  process.stderr.write(`uring-copy: ${plainLine(message)}\n`)
+}
+
+/** Writes to standard output. A reader that has gone away wanted no more; any other failure is thrown. */
+function print(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(text, error => error == null || isBrokenPipe(error) ? resolve() : reject(error))
+  })
+}
+
+function isBrokenPipe(error: Error): boolean {
+  return (error as NodeJS.ErrnoException).code === 'EPIPE'
+}
+
+async function main(): Promise<number> {
+  const options = parseArguments(process.argv.slice(2))
+  if ('text' in options) {
+    await print(options.text)
+    return 0
+  }
+  const copy = new Copy(options)
+  const interruption = new Interruption(() => copy.removePartial())
+  const progress = startProgress(copy, options.report)
+  try {
+    const result = await copy.run(interruption.signal)
+    progress.stop()
+    if (options.report === 'json') await print(`${JSON.stringify(result)}\n`)
+    if (options.report === 'progress') process.stderr.write(`${plainName(result.source)}: ${summary(result)}\n`)
+    return 0
+  } catch (error) {
+    progress.stop()
+    const { name, exitCode } = interruption
+    complain(name === null ? (error as Error).message : `interrupted by ${name}`)
+    return exitCode ?? failed
+  } finally {
+    interruption.stop()
+  }
+}
+
+// Nobody may be there to read what is printed; that is no reason to stop copying, nor to crash.
+process.stdout.on('error', () => {})
+process.stderr.on('error', () => {})
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  const { message } = error as Error
+  const usage = error instanceof UsageError
+  complain(usage ? `${message} (see uring-copy --help)` : message)
+  process.exitCode = usage ? misused : failed
+}

@@ -1,0 +1,56 @@
+/** Ctrl-C and its relatives. */
+import { constants } from 'node:os'
+
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/** How long a copy may take to stop by itself: a read of a pipe in a thread, or of a dead server, never does. */
+const graceMs = 1000
+
+/**
+ * Aborts a copy at the first signal. At the second one, or when the copy does not stop, the process ends
+ * at once.
+ */
+export class Interruption {
+  readonly #controller = new AbortController()
+  readonly #clean: () => void
+  #name: NodeJS.Signals | null = null
+
+  /** @param clean removes at once what must not stay */
+  constructor(clean: () => void) {
+    this.#clean = clean
+    for (const signal of signals) process.on(signal, this.#interrupt)
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  /** The first signal that came. */
+  get name(): string | null {
+    return this.#name
+  }
+
+  /** As a shell reports a program that the signal has ended. */
+  get exitCode(): number | null {
+    return this.#name === null ? null : 128 + constants.signals[this.#name]
+  }
+
+  readonly #interrupt = (name: NodeJS.Signals): void => {
+    if (this.#name !== null) return this.#end(this.#name)
+    this.#name = name
+    this.#controller.abort()
+    setTimeout(() => this.#end(name), graceMs).unref()
+  }
+
+  #end(name: NodeJS.Signals): void {
+    this.#clean()
+    this.stop()
+    // Not process.exit: it waits for libuv's threads, and one of them may be what does not stop.
+    process.kill(process.pid, name)
+  }
+
+  /** Signals end the process again. */
+  stop(): void {
+    for (const signal of signals) process.off(signal, this.#interrupt)
+  }
+}

@@ -1,0 +1,90 @@
+/** uring-copy: numbers, lines and bars as they are shown. */
+import t from 'tap'
+import { formatBytes, formatClock, formatDuration, plainName, shorten } from '../../examples/copy/format.js'
+import { Meter } from '../../examples/copy/meter.js'
+import { barLine, progressLine } from '../../examples/copy/progress.js'
+
+const MiB = 1024 ** 2
+const GiB = 1024 ** 3
+const moment = { name: 'big.iso', bytes: GiB, total: 4 * GiB, bytesPerSecond: 1.5 * GiB, secondsLeft: 2 }
+
+t.test('bytes are shown in the unit that suits', async t => {
+  const texts = {
+    0: '0 B', 1023: '1023 B', 1024: '1.0 KiB', 1536: '1.5 KiB', 1048575: '1.0 MiB', 1048576: '1.0 MiB',
+    [4 * GiB]: '4.0 GiB', [1023.9 * GiB]: '1023.9 GiB', [1024 * GiB]: '1.0 TiB', [1024 ** 6]: '1024.0 PiB'
+  }
+  for (const [bytes, text] of Object.entries(texts)) t.equal(formatBytes(Number(bytes)), text)
+})
+
+t.test('times grow from milliseconds to hours', async t => {
+  const texts = { 0: '0 ms', 0.0994: '99 ms', 0.0996: '0.1 s', 2.14: '2.1 s', 59.9: '59.9 s', 59.96: '1:00', 3599.4: '59:59', 3723: '1:02:03' }
+  for (const [seconds, text] of Object.entries(texts)) t.equal(formatDuration(Number(seconds)), text)
+  t.equal(formatClock(0.4), '0:00')
+  t.equal(formatClock(59.6), '1:00')
+})
+
+t.test('a name is the end of its path, and cannot speak to the terminal', async t => {
+  t.equal(plainName('/a/b/big.iso'), 'big.iso')
+  t.equal(plainName('big.iso'), 'big.iso')
+  t.equal(plainName('dir/a\x1b[2J\nb\x9b'), 'a?[2J?b?')
+  t.equal(shorten('quite-a-long-name.iso', 9), '…name.iso')
+  t.equal(shorten('長い名前', 8), '長い名前')
+  t.equal(shorten('長い名前', 7), '…い名前')
+})
+
+t.test('the rate is that of the last seconds, and the time left follows from it', async t => {
+  const meter = new Meter()
+  t.equal(meter.bytesPerSecond, 0)
+  meter.add(1000, 0)
+  t.equal(meter.bytesPerSecond, 0)
+  t.equal(meter.secondsLeft(1000), null)
+  for (let second = 1; second <= 10; second++) meter.add(1000 + second * 1000, second * 100)
+  t.equal(meter.bytesPerSecond, 100)
+  t.equal(meter.secondsLeft(1500), 5)
+  t.equal(meter.secondsLeft(null), null)
+  for (let second = 11; second <= 30; second++) meter.add(1000 + second * 1000, 1000 + (second - 10) * 10)
+  t.equal(meter.bytesPerSecond, 10, 'what was long ago does not count')
+  for (let second = 31; second <= 40; second++) meter.add(1000 + second * 1000, 1200)
+  t.equal(meter.secondsLeft(1500), null, 'nothing moves, so nobody knows')
+})
+
+t.test('a line for a log says how much, how fast and how long', async t => {
+  t.equal(progressLine(moment), 'big.iso: 1.0 GiB of 4.0 GiB (25%), 1.5 GiB/s, 0:02 left')
+  t.equal(progressLine({ ...moment, bytes: 4 * GiB - 1 }).includes('(99%)'), true)
+  t.equal(progressLine({ ...moment, total: null, secondsLeft: null }), 'big.iso: 1.0 GiB, 1.5 GiB/s')
+  t.equal(progressLine({ ...moment, bytes: 0, bytesPerSecond: 0, secondsLeft: null }), 'big.iso: 0 B of 4.0 GiB (0%), 0 B/s')
+})
+
+t.test('a bar is as full as the copy has come', async t => {
+  const full = (bytes: number): number => barLine({ ...moment, bytes }, 132).match(/\[(=*)( *)\]/)![1].length
+  t.equal(barLine(moment, 132),
+    `big.iso  25% [${'='.repeat(10)}${' '.repeat(30)}]    1.0 GiB of 4.0 GiB     1.5 GiB/s  0:02 left`)
+  t.equal(full(0), 0)
+  t.equal(full(2 * GiB), 20)
+  t.equal(full(4 * GiB - 1), 39)
+  t.equal(full(4 * GiB), 40)
+})
+
+t.test('a bar fits any terminal, the last column left free, and says what has room', async t => {
+  const names = ['x', 'big.iso', 'a-name-that-is-much-too-long-for-anything.tar.zst', '長い名前の長いファイル.tar']
+  for (const name of names) {
+    for (const total of [4 * GiB, 1000 * MiB, null]) {
+      for (let columns = 1; columns <= 140; columns++) {
+        const line = barLine({ ...moment, name, total }, columns)
+        const wide = [...line].reduce((sum, each) => sum + (each.codePointAt(0)! >= 0x1100 && each !== '…' ? 2 : 1), 0)
+        if (wide >= columns) t.fail(`${wide} columns of ${columns}: ${line}`)
+      }
+      t.match(barLine({ ...moment, name, total }, 80), '1.5 GiB/s')
+      t.match(barLine({ ...moment, name, total }, 40), '1.5 GiB/s')
+    }
+  }
+  t.equal(barLine(moment, 5), ' 25%')
+})
+
+t.test('a line does not change its length while it counts', async t => {
+  const lengths = new Set<number>()
+  for (let bytes = 1; bytes < 4 * GiB; bytes = Math.ceil(bytes * 1.7)) {
+    lengths.add(barLine({ ...moment, bytes, bytesPerSecond: bytes / 3, secondsLeft: bytes / 1e8 }, 80).length)
+  }
+  t.equal(lengths.size, 1)
+})

@@ -1,0 +1,80 @@
+/** uring-copy: ended by signals. The source is a pipe that never ends, so that the copy cannot either. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { probe } from '../../lib/index.js'
+import type { Running } from '../helpers/copy-tool.js'
+import { content, Fifo, startCopy } from '../helpers/copy-tool.js'
+
+const bytes = content(1024 ** 2)
+const { available, reason } = probe()
+const noUring = available ? false : `no io_uring here: ${reason}`
+
+/** A copy that has read nearly all of `bytes` and waits for more. */
+async function startEndless(dir: string, args: string[], engine: string): Promise<{ running: Running, fifo: Fifo }> {
+  const fifo = new Fifo(join(dir, 'source'))
+  const running = startCopy([...args, fifo.path, join(dir, 'target')], { URING_STREAMS_ENGINE: engine })
+  await fifo.feed(bytes)
+  return { running, fifo }
+}
+
+for (const [signal, exitCode] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const) {
+  t.test(`${signal} in the middle removes the target, and the exit code is ${exitCode}`, { skip: noUring }, async t => {
+    const dir = t.testdir()
+    const { running, fifo } = await startEndless(dir, ['--quiet'], 'uring')
+    t.ok(existsSync(join(dir, 'target')), 'the copy is in its middle')
+    running.child.kill(signal)
+    const outcome = await running.ended
+    fifo.close()
+    t.same(outcome, { code: exitCode, signal: null, stdout: '', stderr: `uring-copy: interrupted by ${signal}\n` })
+    t.notOk(existsSync(join(dir, 'target')))
+  })
+}
+
+t.test('with --force, what was overwritten in part is removed too', { skip: noUring }, async t => {
+  const dir = t.testdir({ target: 'old' })
+  const { running, fifo } = await startEndless(dir, ['--force', '--json'], 'uring')
+  running.child.kill('SIGINT')
+  const { code, stdout } = await running.ended
+  fifo.close()
+  t.equal(code, 130)
+  t.equal(stdout, '')
+  t.notOk(existsSync(join(dir, 'target')))
+})
+
+t.test('a copy that cannot stop is ended, and its target removed', async t => {
+  const dir = t.testdir()
+  // A read in a thread cannot be cancelled: it waits for a byte that does not come.
+  const { running, fifo } = await startEndless(dir, [], 'threads')
+  await running.printed(/^source: 1\.0 MiB, /) // everything, and so it has begun that read
+  running.child.kill('SIGTERM')
+  const { code, signal, stderr } = await running.ended
+  fifo.close()
+  t.same({ code, signal }, { code: null, signal: 'SIGTERM' }, 'a shell makes 143 of it')
+  t.notMatch(stderr, 'uring-copy')
+  t.notOk(existsSync(join(dir, 'target')))
+})
+
+t.test('a copy that cannot even open its source is ended, and touches no target', async t => {
+  const dir = t.testdir({ target: 'precious' })
+  // Nobody will write, and so opening it waits: in a thread. io_uring opens it at once and waits for bytes.
+  execFileSync('mkfifo', [join(dir, 'source')])
+  const running = startCopy(['--force', join(dir, 'source'), join(dir, 'target')], { URING_STREAMS_ENGINE: 'threads' })
+  await running.printed(/^source: 0 B, 0 B\/s\n/)
+  running.child.kill('SIGINT')
+  const { code, signal } = await running.ended
+  t.same({ code, signal }, { code: null, signal: 'SIGINT' }, 'a shell makes 130 of it')
+  t.equal(readFileSync(join(dir, 'target'), 'utf8'), 'precious')
+})
+
+t.test('a file that has taken the place of the target meanwhile stays', { skip: noUring }, async t => {
+  const dir = t.testdir({ other: 'precious' })
+  const { running, fifo } = await startEndless(dir, ['--quiet'], 'uring')
+  renameSync(join(dir, 'other'), join(dir, 'target'))
+  running.child.kill('SIGINT')
+  const { code } = await running.ended
+  fifo.close()
+  t.equal(code, 130)
+  t.equal(readFileSync(join(dir, 'target'), 'utf8'), 'precious')
+})
