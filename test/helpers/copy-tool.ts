@@ -1,0 +1,119 @@
+/** Runs uring-copy as its users do: as a program of its own. */
+import type { ChildProcess, SpawnOptions } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { createCipheriv, createHash } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
+import { closeSync, constants, openSync, read, readFileSync, write } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+export const tool = fileURLToPath(new URL('../../examples/copy.js', import.meta.url))
+
+export interface Outcome {
+  code: number | null
+  signal: NodeJS.Signals | null
+  stdout: string
+  stderr: string
+}
+
+/** A program that was started, with what it has printed so far. */
+export class Running {
+  stdout = ''
+  stderr = ''
+  readonly ended: Promise<Outcome>
+  readonly #texts = new EventEmitter()
+
+  constructor(readonly child: ChildProcess) {
+    // A test that fails leaves nothing behind that would keep it from ending.
+    const kill = (): void => { child.kill('SIGKILL') }
+    process.once('exit', kill)
+    child.once('exit', () => process.off('exit', kill))
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name]?.setEncoding('utf8').on('data', text => {
+        this[name] += text
+        this.#texts.emit('text')
+      })
+    }
+    this.ended = once(child, 'close').then(([code, signal]) => ({ code, signal, stdout: this.stdout, stderr: this.stderr }))
+  }
+
+  /** Waits until what it prints, on either stream, matches. It is killed if that takes far too long. */
+  async printed(pattern: RegExp): Promise<RegExpMatchArray> {
+    const tooLong = setTimeout(() => this.child.kill('SIGKILL'), 30_000)
+    try {
+      return await this.#printed(pattern)
+    } finally {
+      clearTimeout(tooLong)
+    }
+  }
+
+  async #printed(pattern: RegExp): Promise<RegExpMatchArray> {
+    for (;;) {
+      const match = pattern.exec(this.stdout) ?? pattern.exec(this.stderr)
+      if (match !== null) return match
+      const outcome = await Promise.race([this.ended, once(this.#texts, 'text')])
+      if ('code' in outcome) throw new Error(`ended without printing ${pattern}: ${JSON.stringify(outcome)}`)
+    }
+  }
+}
+
+/** The tool's command. Without the options by which tap would load itself into it. */
+export const command = ['env', '-u', 'NODE_OPTIONS', process.execPath, tool]
+
+export function start(program: string, args: string[], options: SpawnOptions = {}): Running {
+  return new Running(spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options }))
+}
+
+/** Starts the tool. @param env beside this process's own */
+export function startCopy(args: string[], env: NodeJS.ProcessEnv = {}, options: SpawnOptions = {}): Running {
+  return start(command[0], [...command.slice(1), ...args], { env: { ...process.env, ...env }, ...options })
+}
+
+export function copy(args: string[], env?: NodeJS.ProcessEnv): Promise<Outcome> {
+  return startCopy(args, env).ended
+}
+
+/** Runs the tool by a shell, after `setup`. */
+export function copyAfter(setup: string, args: string[]): Promise<Outcome> {
+  return start('/bin/sh', ['-c', `${setup}; exec "$@"`, 'sh', ...command, ...args]).ended
+}
+
+/** The same bytes at each call, no block of them like another. */
+export function content(bytes: number): Buffer {
+  return createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16)).update(Buffer.alloc(bytes))
+}
+
+export function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+export function sha256OfFile(path: string): string {
+  return sha256(readFileSync(path))
+}
+
+/** A named pipe, by which a test decides how far a copy gets. */
+export class Fifo {
+  readonly #fd: number
+
+  constructor(readonly path: string) {
+    execFileSync('mkfifo', [path])
+    // Open at both ends, so that neither this nor the tool's opening waits for the other.
+    this.#fd = openSync(path, constants.O_RDWR)
+  }
+
+  /** Resolves when the reader has taken all but what the pipe itself holds, 64 KiB. */
+  async feed(bytes: Buffer): Promise<void> {
+    for (let fed = 0; fed < bytes.length;) fed += (await promisify(write)(this.#fd, bytes, fed, bytes.length - fed, null)).bytesWritten
+  }
+
+  async drain(bytes: number): Promise<Buffer> {
+    const drained = Buffer.alloc(bytes)
+    for (let got = 0; got < bytes;) got += (await promisify(read)(this.#fd, drained, got, bytes - got, null)).bytesRead
+    return drained
+  }
+
+  /** The reader comes to the end when it has taken the rest. */
+  close(): void {
+    closeSync(this.#fd)
+  }
+}
