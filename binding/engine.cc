@@ -59,21 +59,36 @@ void Engine::take(io_uring_sqe& sqe) {
   slot.in_flight = true;
   slot.opens = next.opcode == IORING_OP_OPENAT;
   slot.adopts = slot.opens && next.rw_flags == Descriptor::adopt;
-  if (next.opcode == IORING_OP_CLOSE) adopted_.erase(next.fd);
+  const bool closes = next.opcode == IORING_OP_CLOSE && adopted_.erase(next.fd) > 0;
+  slot.closes = closes ? next.fd : -1;
   slot.generation++;
   in_flight_++;
   count(submitted);
   URING_CHECK(prepare(sqe, next, arena_));
   sqe.user_data = user_data_of(next.slot, slot.generation);
+  if (!draining_ && !slot.cancel_when_taken) return;
+  slot.cancel_when_taken = false;
+  cancels_.push_back(sqe.user_data);
 }
 
 void Engine::cancel(uint32_t index) {
   URING_CHECK(index < slots_.size());
   // Everything staged before this call is taken first, so that the slot has its generation.
   submit();
-  if (!slots_[index].in_flight) return;
-  cancels_.push_back(user_data_of(index, slots_[index].generation));
-  submit();
+  Slot& slot = slots_[index];
+  if (slot.in_flight) {
+    cancels_.push_back(user_data_of(index, slot.generation));
+    submit();
+  } else if (is_staged(index)) {  // the kernel refused for now
+    slot.cancel_when_taken = true;
+  }
+}
+
+bool Engine::is_staged(uint32_t slot) {
+  for (uint32_t i = shared_.header[Shared::taken]; i != shared_.header[Shared::staged]; i++) {
+    if (descriptor(i).slot == slot) return true;
+  }
+  return false;
 }
 
 // One cancel at a time, so that one reserved completion is enough. It ends at once: the kernel either
@@ -129,6 +144,7 @@ bool Engine::finish(const io_uring_cqe& cqe, Completion& out) {
   slot.in_flight = false;
   in_flight_--;
   if (slot.adopts && cqe.res >= 0) adopted_.insert(cqe.res);
+  if (slot.closes >= 0 && cqe.res == -ECANCELED) adopted_.insert(slot.closes);  // still open
   out = {index, cqe.res, cqe.flags, generation};
   return true;
 }
@@ -136,20 +152,24 @@ bool Engine::finish(const io_uring_cqe& cqe, Completion& out) {
 bool Engine::drain(std::chrono::milliseconds bound) {
   const auto deadline = std::chrono::steady_clock::now() + bound;
   submit();
+  draining_ = true;
   for (uint32_t i = 0; i < slots_.size(); i++) {
     if (slots_[i].in_flight) cancels_.push_back(user_data_of(i, slots_[i].generation));
   }
   submit();
   for (;;) {
     discard();
-    if (in_flight_ == 0 && !cancel_in_flight_) return true;
+    if (idle() && !cancel_in_flight_) {
+      draining_ = false;
+      return true;
+    }
     const auto left = deadline - std::chrono::steady_clock::now();
     const auto left_ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
     if (left_ms <= 0) return false;
     // EINTR is welcome: with COOP_TASKRUN completions are posted on the way out of any system call.
     pollfd ring = {.fd = ring_.fd(), .events = POLLIN, .revents = 0};
     poll(&ring, 1, static_cast<int>(std::min<decltype(left_ms)>(left_ms, 100)));
-    if (unfinished()) submit();
+    if (unfinished() || staged()) submit();
   }
 }
 

@@ -88,12 +88,15 @@ class Engine {
   struct Slot {
     uint32_t generation = 0;
     bool in_flight = false;
-    bool opens = false;   // its result is a descriptor,
-    bool adopts = false;  // and nobody but its stream knows of it
+    bool cancel_when_taken = false;  // asked for while the kernel refused to take it
+    bool opens = false;              // its result is a descriptor,
+    bool adopts = false;             // and nobody but its stream knows of it
+    int32_t closes = -1;             // the adopted descriptor that it closes
   };
 
   void take(io_uring_sqe& sqe);
   void stage_cancel();
+  bool is_staged(uint32_t slot);
   bool finish(const io_uring_cqe& cqe, Completion& out);
   uint32_t reap_into(Completion* out, uint32_t max);
   void discard();
@@ -106,6 +109,7 @@ class Engine {
   std::unordered_set<int> adopted_;  // open files that die with the engine
   std::deque<uint64_t> cancels_;  // user_data of operations to cancel, not yet asked for
   bool cancel_in_flight_ = false;
+  bool draining_ = false;
   uint32_t in_flight_ = 0;
 };
 

@@ -17,18 +17,20 @@ void FileTable::attach(Ring& ring) {
 }
 
 int FileTable::install(int fd) {
-  if (free_.empty()) return none;
-  const uint16_t index = free_.back();
+  // To the kernel -1 is a hole and -2 says "leave as it is".
+  if (fd < 0 || free_.empty()) return none;
+  const uint16_t index = free_.front();
   // Refused for descriptors such as another ring's; the plain descriptor serves then.
   if (update(index, fd) != 1) return none;
-  free_.pop_back();
+  free_.pop_front();
   in_use_++;
   return index;
 }
 
 void FileTable::remove(int index) {
   URING_CHECK(in_use_ > 0);
-  // Operations in flight hold their own reference to the file, so this never pulls it away.
+  // The caller has waited for its operations: one that a kernel worker does (IOSQE_ASYNC) looks the file up
+  // when the worker gets to it, and would find another one here.
   URING_CHECK(update(static_cast<uint32_t>(index), -1) == 1);
   free_.push_back(static_cast<uint16_t>(index));
   in_use_--;

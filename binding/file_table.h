@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
+#include <deque>
 
 #include "ring.h"
 
@@ -27,7 +27,7 @@ class FileTable {
 
   Ring* ring_ = nullptr;
   uint32_t in_use_ = 0;
-  std::vector<uint16_t> free_;
+  std::deque<uint16_t> free_;  // the longest free first
 };
 
 }  // namespace uring

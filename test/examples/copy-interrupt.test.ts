@@ -1,13 +1,14 @@
 /** uring-copy: ended by signals. The source is a pipe that never ends, so that the copy cannot either. */
-import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { probe } from '../../lib/index.js'
 import type { Running } from '../helpers/copy-tool.js'
-import { content, Fifo, startCopy } from '../helpers/copy-tool.js'
+import { Fifo, startCopy } from '../helpers/copy-tool.js'
+import { makeFifo } from '../helpers/files.js'
+import { patterned } from '../helpers/seeded.js'
 
-const bytes = content(1024 ** 2)
+const bytes = patterned(1024 ** 2)
 const { available, reason } = probe()
 const noUring = available ? false : `no io_uring here: ${reason}`
 
@@ -59,7 +60,7 @@ t.test('a copy that cannot stop is ended, and its target removed', async t => {
 t.test('a copy that cannot even open its source is ended, and touches no target', async t => {
   const dir = t.testdir({ target: 'precious' })
   // Nobody will write, and so opening it waits: in a thread. io_uring opens it at once and waits for bytes.
-  execFileSync('mkfifo', [join(dir, 'source')])
+  makeFifo(join(dir, 'source'))
   const running = startCopy(['--force', join(dir, 'source'), join(dir, 'target')], { URING_STREAMS_ENGINE: 'threads' })
   await running.printed(/^source: 0 B, 0 B\/s\n/)
   running.child.kill('SIGINT')

@@ -6,10 +6,11 @@ import t from 'tap'
 import { startProgress } from '../../examples/copy/progress.js'
 import { probe } from '../../lib/index.js'
 import type { Running } from '../helpers/copy-tool.js'
-import { command, content, copy, Fifo, sha256, sha256OfFile, start, startCopy } from '../helpers/copy-tool.js'
+import { command, copy, Fifo, sha256OfFile, start, startCopy } from '../helpers/copy-tool.js'
+import { patterned, sha256 } from '../helpers/seeded.js'
 
 const MiB = 1024 ** 2
-const bytes = content(8 * MiB)
+const bytes = patterned(8 * MiB)
 const { available, reason } = probe()
 const noUring = available ? false : `no io_uring here: ${reason}`
 
@@ -173,7 +174,7 @@ t.test('on a terminal', { skip: whyNoTerminal() }, async t => {
   })
 
   t.test('the bar fits', async t => {
-    for (const columns of [30, 60]) {
+    for (const columns of [40, 60]) {
       const dir = t.testdir({ source: bytes })
       const target = new Fifo(join(dir, 'target'))
       const running = startOnTerminal(columns, ['--force', join(dir, 'source'), target.path])

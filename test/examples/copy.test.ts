@@ -6,9 +6,10 @@ import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { Copy } from '../../examples/copy/copy.js'
 import { probe } from '../../lib/index.js'
-import { content, copy, copyAfter, sha256, sha256OfFile } from '../helpers/copy-tool.js'
+import { copy, copyAfter, sha256OfFile } from '../helpers/copy-tool.js'
+import { patterned, sha256 } from '../helpers/seeded.js'
 
-const bytes = content(5_000_001)
+const bytes = patterned(5_000_001)
 const usual = { chunkSize: 64 * 1024, depth: 4, force: false, report: 'quiet' } as const
 
 t.test('the target has every byte of the source', async t => {

@@ -1,5 +1,5 @@
-// Stands in for binding/syscall.cc in the tests that need a kernel which answers otherwise than this
-// one: an older one, or one that is short of memory.
+// Stands in for binding/syscall.cc in the tests that need a kernel which answers otherwise than
+// this one: an older one, or one that is short of memory.
 #pragma once
 
 #include <cstdint>

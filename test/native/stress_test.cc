@@ -23,12 +23,18 @@ constexpr unsigned char untouched = 0x5a;
 
 enum class Kind { none, nop, read, write, fsync, endless };
 
+struct InstalledFile {
+  int index = uring::FileTable::none;
+  uint32_t users = 0;
+};
+
 // What was asked, by slot.
 struct Asked {
   Kind kind = Kind::none;
   uint32_t position = 0;
   uint32_t length = 0;
   bool cancelled = false;
+  InstalledFile* file = nullptr;
   int64_t arena_offset = uring::BufferArena::none;
   Bytes heap;
   Bytes written;
@@ -43,7 +49,7 @@ class Stress {
         engine_({.entries = 64, .cq_entries = 64}) {
     asked_.resize(engine_->capacity());
     for (uint32_t slot = 0; slot < engine_->capacity(); slot++) free_.push_back(slot);
-    for (int& index : indexes_) index = engine_->files().install(file_.fd());
+    for (InstalledFile& file : files_) file.index = engine_->files().install(file_.fd());
   }
 
   void run() {
@@ -52,7 +58,7 @@ class Stress {
       for (uint64_t i = 0; i < batch; i++) start(take_free_slot());
       // Also of slots that are free: they are spared.
       if (one_in(3)) cancel(static_cast<uint32_t>(below(engine_->capacity())));
-      if (one_in(1000)) reinstall(indexes_[below(indexes_.size())]);
+      if (one_in(4)) reinstall(files_[below(files_.size())]);
       advance();
     }
     for (uint32_t slot = 0; slot < asked_.size(); slot++) {
@@ -113,9 +119,13 @@ class Stress {
       asked.written = test::random_bytes(asked.length, random_());
       std::copy(asked.written.begin(), asked.written.end(), memory);
     }
-    const int index = indexes_[below(indexes_.size())];
-    const bool fixed = index >= 0 && one_in(2);
-    const int file = fixed ? index : file_.fd();
+    InstalledFile& installed = files_[below(files_.size())];
+    const bool fixed = installed.index >= 0 && one_in(2);
+    const int file = fixed ? installed.index : file_.fd();
+    if (fixed) {
+      asked.file = &installed;
+      installed.users++;
+    }
     uring::Descriptor descriptor = transfer(slot, asked, file, memory);
     if (asked.kind == Kind::fsync) {
       descriptor = test::nop(slot);
@@ -157,9 +167,13 @@ class Stress {
     engine_->cancel(slot);
   }
 
-  void reinstall(int& index) {
-    if (index >= 0) engine_->files().remove(index);
-    index = engine_->files().install(file_.fd());
+  // The kernel looks an index up as late as when a thread of its own begins: only the completion
+  // tells that it is free.
+  void reinstall(InstalledFile& file) {
+    if (file.index < 0 || file.users > 0) return;
+    engine_->files().remove(file.index);
+    file.index = engine_->files().install(file_.fd());
+    reinstalled_++;
   }
 
   void advance() {
@@ -175,6 +189,7 @@ class Stress {
     if (asked.kind == Kind::read) readers_[block]--;
     if (asked.kind == Kind::write) writers_[block]--;
     if (asked.kind == Kind::endless) endless_--;
+    if (asked.file != nullptr) asked.file->users--;
     if (asked.arena_offset >= 0) engine_->arena().release(asked.arena_offset);
     asked = {};
     free_.push_back(completion.slot);
@@ -213,7 +228,8 @@ class Stress {
     CHECK_EQUAL(engine_->arena().in_use(), 0);
     CHECK(cancelled_ > 0);
     CHECK(file_.content() == model_);
-    std::cout << "# " << cancelled_ << " cancelled, the largest batch had "
+    std::cout << "# " << cancelled_ << " cancelled, " << reinstalled_
+              << " files installed anew, the largest batch had "
               << engine_.counter(uring::Engine::largest_batch) << " completions" << std::endl;
   }
 
@@ -221,13 +237,14 @@ class Stress {
   Bytes model_;
   test::TempFile file_;
   test::Pipe pipe_;
-  std::array<int, 4> indexes_;
+  std::array<InstalledFile, 4> files_;
   std::array<uint32_t, blocks> readers_ = {};
   std::array<uint32_t, blocks> writers_ = {};
   uint32_t endless_ = 0;
   uint32_t started_ = 0;
   uint32_t finished_ = 0;
   uint32_t cancelled_ = 0;
+  uint32_t reinstalled_ = 0;
   std::vector<Asked> asked_;
   std::vector<uint32_t> free_;
   // Last, so that it ends first: what it has in flight uses the rest.
