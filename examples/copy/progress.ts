@@ -9,6 +9,8 @@ const barMs = 100
 const lineMs = 1000
 const nameColumnsMax = 24
 const barColumns = { min: 8, max: 40 }
+/** Left free at the end of the bar's line, so that the ^C of whoever types it does not wrap to the next. */
+const reservedColumns = 3
 
 /** What a copy tells about itself at any time. */
 export interface Watched {
@@ -82,31 +84,28 @@ export function progressLine({ name, bytes, total, bytesPerSecond, secondsLeft }
   return `${name}: ${formatBytes(bytes)}${of}, ${formatRate(bytesPerSecond)}${left}`
 }
 
-/** For a terminal: `big.iso  30% [====        ] 1.2 GiB of 4.0 GiB  1.9 GiB/s  0:02 left`, as wide as it may be. */
+/** For a terminal: `big.iso  30% [====        ] 1.2 GiB of 4.0 GiB  1.9 GiB/s  0:02 left`, or what of it has room. */
 export function barLine({ name, bytes, total, bytesPerSecond, secondsLeft }: Moment, columns: number): string {
+  const room = columns - reservedColumns
   // Texts of changing length are padded: nothing jumps.
   const amount = formatBytes(bytes).padStart(10)
   const rate = formatRate(bytesPerSecond).padStart(12)
   const title = shorten(name, nameColumnsMax)
-  if (total === null) return fit([`${title}  ${amount}  ${rate}`, `${amount}  ${rate}`], columns)
+  if (total === null) return firstThatFits([`${title}  ${amount}  ${rate}`, `${amount}  ${rate}`], room)
   const percent = `${percentage(bytes, total)}%`.padStart(4)
-  const left = `${secondsLeft === null ? '-:--' : formatClock(secondsLeft)} left`.padStart(9)
-  const facts = `${amount} of ${formatBytes(total)}  ${rate}  ${left}`
-  const spare = columns - columnsOf(`${title} ${percent} [] ${facts}`) - 1
-  return fit([
-    ...spare >= barColumns.min ? [`${title} ${percent} [${drawBar(bytes / total, spare)}] ${facts}`] : [],
-    `${title} ${percent} ${facts}`, `${percent} ${rate}  ${left}`, percent
-  ], columns)
+  const speed = `${rate}  ${`${secondsLeft === null ? '-:--' : formatClock(secondsLeft)} left`.padStart(9)}`
+  const withBar = (facts: string): string[] => {
+    const spare = Math.min(room - columnsOf(`${title} ${percent} [] ${facts}`), barColumns.max)
+    const done = '='.repeat(Math.max(0, Math.floor(bytes / total * spare)))
+    return spare < barColumns.min ? [] : [`${title} ${percent} [${done.padEnd(spare)}] ${facts}`]
+  }
+  return firstThatFits([
+    ...withBar(`${amount} of ${formatBytes(total)}  ${speed}`), ...withBar(speed), `${percent} ${speed}`, percent
+  ], room)
 }
 
-function drawBar(share: number, spare: number): string {
-  const size = Math.min(spare, barColumns.max)
-  return '='.repeat(Math.floor(share * size)).padEnd(size)
-}
-
-/** The first text that leaves the last column free, where a cursor would wrap. */
-function fit(texts: string[], columns: number): string {
-  return texts.find(text => columnsOf(text) < columns) ?? ''
+function firstThatFits(texts: string[], room: number): string {
+  return texts.find(text => columnsOf(text) <= room) ?? ''
 }
 
 /** Rounded down: 100 only when everything is there. */

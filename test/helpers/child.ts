@@ -25,6 +25,9 @@ export interface ChildOptions {
 /** Ends a child that hangs; no test expects it to be reached. */
 const deadlineMs = 60_000
 
+/** tap has its children load modules of its own, which a child of another user or with other limits cannot. */
+const withoutTap = ['env', '-u', 'NODE_OPTIONS']
+
 /**
  * Runs a fixture in a process of its own until it ends; fails the test if it has to be killed.
  *
@@ -32,7 +35,7 @@ const deadlineMs = 60_000
  */
 export async function runChild(t: Test, fixture: URL, args: string[], options: ChildOptions = {}): Promise<Ended> {
   const { wrap = [], node = [], cwd, started } = options
-  const [command, ...rest] = [...wrap, process.execPath, ...node, fileURLToPath(fixture), ...args]
+  const [command, ...rest] = [...withoutTap, ...wrap, process.execPath, ...node, fileURLToPath(fixture), ...args]
   const child = spawn(command, rest, { cwd, stdio: ['pipe', 'pipe', 'pipe'] })
   const timer = setTimeout(() => {
     t.fail(`${fixture.pathname} has not ended by its deadline`)
