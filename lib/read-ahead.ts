@@ -161,6 +161,7 @@ export class ReadAhead implements Window {
   #wait(): null {
     this.#waiting = true
     this.#takenAt = 0
+    this.#readFlags = 0 // it is faster than the reads after all
     if (this.#reads.length > 0 && !this.ring.pressure) this.#limit = Math.min(this.#limit * 2, this.#readAhead)
     this.#fill()
     return null

@@ -20,7 +20,11 @@ export interface CopyOptions {
   report: Report
 }
 
-const chunkSizeDefault = '256K'
+/**
+ * More than the streams' own default: a whole file, hot or cold, takes less processor time. With 1M a hot copy may
+ * be faster still, but as with dd bs=1M it is half as fast at other times, and it takes more memory.
+ */
+const chunkSizeDefault = '512K'
 const depthDefault = 4
 /** As much as the streams take. */
 const depthMax = 1024

@@ -142,7 +142,8 @@ export class Copy {
 
   /** Names what a message leaves out: the file that could not be read or written, and what to do. */
   #explain({ message, code, syscall, path }: NodeJS.ErrnoException, notRemoved: Error | null): Error {
-    const place = syscall === undefined || path !== undefined ? '' : ` '${syscall === 'read' ? this.source : this.target}'`
+    const file = syscall === 'read' ? this.source : this.target
+    const place = syscall === undefined || path !== undefined ? '' : ` '${file}'`
     const help = code === 'EEXIST' ? ' (--force overwrites it)' : ''
     const rest = notRemoved === null ? '' : ` (the partial target is still there: ${notRemoved.message})`
     return new Error(message + place + help + rest)

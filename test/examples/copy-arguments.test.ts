@@ -24,7 +24,8 @@ t.test('options are read, in any order, and after -- everything is a path', asyn
 })
 
 t.test('sizes are in bytes, or in KiB, MiB and GiB', async t => {
-  for (const [text, bytes] of Object.entries({ 1: 1, 65536: 65536, '4K': 4096, '256k': 262144, '1M': 1048576, '1g': 1073741824 })) {
+  const sizes = { 1: 1, 65536: 65536, '4K': 4096, '256k': 262144, '1M': 1048576, '1g': 1073741824 }
+  for (const [text, bytes] of Object.entries(sizes)) {
     t.equal(parsed('--chunk-size', text).chunkSize, bytes, text)
   }
 })

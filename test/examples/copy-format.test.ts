@@ -17,7 +17,10 @@ t.test('bytes are shown in the unit that suits', async t => {
 })
 
 t.test('times grow from milliseconds to hours', async t => {
-  const texts = { 0: '0 ms', 0.0994: '99 ms', 0.0996: '0.1 s', 2.14: '2.1 s', 59.9: '59.9 s', 59.96: '1:00', 3599.4: '59:59', 3723: '1:02:03' }
+  const texts = {
+    0: '0 ms', 0.0994: '99 ms', 0.0996: '0.1 s', 2.14: '2.1 s', 59.9: '59.9 s', 59.96: '1:00', 3599.4: '59:59',
+    3723: '1:02:03'
+  }
   for (const [seconds, text] of Object.entries(texts)) t.equal(formatDuration(Number(seconds)), text)
   t.equal(formatClock(0.4), '0:00')
   t.equal(formatClock(59.6), '1:00')
@@ -52,7 +55,8 @@ t.test('a line for a log says how much, how fast and how long', async t => {
   t.equal(progressLine(moment), 'big.iso: 1.0 GiB of 4.0 GiB (25%), 1.5 GiB/s, 0:02 left')
   t.equal(progressLine({ ...moment, bytes: 4 * GiB - 1 }).includes('(99%)'), true)
   t.equal(progressLine({ ...moment, total: null, secondsLeft: null }), 'big.iso: 1.0 GiB, 1.5 GiB/s')
-  t.equal(progressLine({ ...moment, bytes: 0, bytesPerSecond: 0, secondsLeft: null }), 'big.iso: 0 B of 4.0 GiB (0%), 0 B/s')
+  const beginning = { ...moment, bytes: 0, bytesPerSecond: 0, secondsLeft: null }
+  t.equal(progressLine(beginning), 'big.iso: 0 B of 4.0 GiB (0%), 0 B/s')
 })
 
 t.test('a bar is as full as the copy has come', async t => {
@@ -71,11 +75,12 @@ t.test('a bar fits any terminal, with room for a ^C, and says what has room', as
     for (const total of [4 * GiB, 1000 * MiB, null]) {
       for (let columns = 3; columns <= 140; columns++) {
         const line = barLine({ ...moment, name, total }, columns)
-        const wide = [...line].reduce((sum, each) => sum + (each.codePointAt(0)! >= 0x1100 && each !== '…' ? 2 : 1), 0)
+        const wide = line.length + (line.match(/[^\0-\u10ff…]/g) ?? []).length
         if (wide > columns - 3) t.fail(`${wide} columns of ${columns}: ${line}`)
       }
       t.match(barLine({ ...moment, name, total }, 40), '1.5 GiB/s')
-      t.match(barLine({ ...moment, name, total }, 80), total === null ? name.slice(-4) : /^\S+ +\d+% \[=* *\] .* left$/)
+      const line = barLine({ ...moment, name, total }, 80)
+      t.match(line, total === null ? name.slice(-4) : /^\S+ +\d+% \[=* *\] .* left$/)
     }
   }
   t.equal(barLine(moment, 60), `big.iso  25% [${'='.repeat(4)}${' '.repeat(14)}]    1.5 GiB/s  0:02 left`)

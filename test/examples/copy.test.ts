@@ -1,6 +1,8 @@
 /** uring-copy: what arrives, and what is refused. */
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, existsSync, linkSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync, existsSync, linkSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
@@ -73,6 +75,8 @@ t.test('into a directory the file goes under its own name', async t => {
   t.match(again.stderr, `open '${join(dir, 'backup', 'source')}'`)
 })
 
+const modeOf = (path: string): string => statSync(path).mode.toString(8)
+
 t.test('the mode bits of a new file, and of one that was there, are what cp makes them', async t => {
   const dir = t.testdir({ source: 'x' })
   const at = (name: string): string => join(dir, name)
@@ -81,13 +85,13 @@ t.test('the mode bits of a new file, and of one that was there, are what cp make
     execFileSync('sh', ['-c', `umask ${umask}; cp "$1" "$2"`, 'sh', at('source'), at(`cp-${mode}`)])
     const { code, stderr } = await copyAfter(`umask ${umask}`, [at('source'), at(`ours-${mode}`)])
     t.equal(code, 0, stderr)
-    t.equal(statSync(at(`ours-${mode}`)).mode.toString(8), statSync(at(`cp-${mode}`)).mode.toString(8), `${mode} & ~${umask}`)
+    t.equal(modeOf(at(`ours-${mode}`)), modeOf(at(`cp-${mode}`)), `${mode} & ~${umask}`)
   }
   execFileSync('chmod', ['0755', at('source')])
   execFileSync('chmod', ['0640', at('cp-0644'), at('ours-0644')])
   execFileSync('cp', [at('source'), at('cp-0644')])
   t.equal((await copy(['--force', at('source'), at('ours-0644')])).code, 0)
-  t.equal(statSync(at('ours-0644')).mode.toString(8), statSync(at('cp-0644')).mode.toString(8))
+  t.equal(modeOf(at('ours-0644')), modeOf(at('cp-0644')))
 })
 
 t.test('a target that is there is left alone, and overwritten with --force', async t => {
@@ -223,7 +227,8 @@ for (const [engine, skip] of Object.entries(refusals)) {
 t.test('an engine that does not exist is one plain line', async t => {
   const dir = t.testdir({ source: 'x' })
   writeFileSync(join(dir, 'target'), 'precious')
-  const { code, stderr } = await copy(['-f', join(dir, 'source'), join(dir, 'target')], { URING_STREAMS_ENGINE: 'steam' })
+  const args = ['-f', join(dir, 'source'), join(dir, 'target')]
+  const { code, stderr } = await copy(args, { URING_STREAMS_ENGINE: 'steam' })
   t.equal(code, 1)
   t.match(stderr, /^uring-copy: .*URING_STREAMS_ENGINE.*'steam'\n$/)
   t.equal(readFileSync(join(dir, 'target'), 'utf8'), 'precious')

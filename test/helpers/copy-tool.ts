@@ -34,7 +34,9 @@ export class Running {
         this.#texts.emit('text')
       })
     }
-    this.ended = once(child, 'close').then(([code, signal]) => ({ code, signal, stdout: this.stdout, stderr: this.stderr }))
+    this.ended = once(child, 'close').then(([code, signal]) => {
+      return { code, signal, stdout: this.stdout, stderr: this.stderr }
+    })
   }
 
   /** Waits until what it prints, on either stream, matches. It is killed if that takes far too long. */
@@ -103,12 +105,16 @@ export class Fifo {
 
   /** Resolves when the reader has taken all but what the pipe itself holds, 64 KiB. */
   async feed(bytes: Buffer): Promise<void> {
-    for (let fed = 0; fed < bytes.length;) fed += (await promisify(write)(this.#fd, bytes, fed, bytes.length - fed, null)).bytesWritten
+    for (let fed = 0; fed < bytes.length;) {
+      fed += (await promisify(write)(this.#fd, bytes, fed, bytes.length - fed, null)).bytesWritten
+    }
   }
 
   async drain(bytes: number): Promise<Buffer> {
     const drained = Buffer.alloc(bytes)
-    for (let got = 0; got < bytes;) got += (await promisify(read)(this.#fd, drained, got, bytes - got, null)).bytesRead
+    for (let got = 0; got < bytes;) {
+      got += (await promisify(read)(this.#fd, drained, got, bytes - got, null)).bytesRead
+    }
     return drained
   }
 
