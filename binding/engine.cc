@@ -34,11 +34,7 @@ bool Engine::staged() const {
 int Engine::submit() {
   if (!cancels_.empty()) stage_cancel();
   while (staged() || ring_.unsubmitted() > 0) {
-    while (staged()) {
-      io_uring_sqe* sqe = ring_.get_sqe();
-      if (sqe == nullptr) break;  // full: enter, then go on
-      take(*sqe);
-    }
+    while (staged() && room_for_chain()) take(*ring_.get_sqe());  // full: enter, then go on
     const uint32_t before = ring_.unsubmitted();
     const int taken = ring_.submit();
     count(enters);
@@ -50,6 +46,20 @@ int Engine::submit() {
   return 0;
 }
 
+// Links end where a submission ends, so the kernel must be given a chain at once. lib/ring.ts stages none
+// that is longer than the queue.
+bool Engine::room_for_chain() {
+  constexpr uint8_t links = IOSQE_IO_LINK | IOSQE_IO_HARDLINK;
+  uint32_t length = 1;
+  uint32_t at = shared_.header[Shared::taken];
+  while (at != shared_.header[Shared::staged] && (descriptor(at).flags & links)) {
+    length++;
+    at++;
+  }
+  URING_CHECK(length <= ring_.sq_entries());
+  return ring_.sq_entries() - ring_.unsubmitted() >= length;
+}
+
 // The next staged descriptor becomes an entry; from here on its slot is in flight.
 void Engine::take(io_uring_sqe& sqe) {
   const Descriptor& next = descriptor(shared_.header[Shared::taken]++);
@@ -58,13 +68,13 @@ void Engine::take(io_uring_sqe& sqe) {
   URING_CHECK(!slot.in_flight);
   slot.in_flight = true;
   slot.opens = next.opcode == IORING_OP_OPENAT;
-  slot.adopts = slot.opens && next.rw_flags == Descriptor::adopt;
+  slot.adopts = slot.opens && next.op_flags == Descriptor::adopt;
   const bool closes = next.opcode == IORING_OP_CLOSE && adopted_.erase(next.fd) > 0;
   slot.closes = closes ? next.fd : -1;
   slot.generation++;
   in_flight_++;
   count(submitted);
-  URING_CHECK(prepare(sqe, next, arena_));
+  URING_CHECK(prepare(sqe, next, shared_.extras[next.slot], arena_));
   sqe.user_data = user_data_of(next.slot, slot.generation);
   if (!draining_ && !slot.cancel_when_taken) return;
   slot.cancel_when_taken = false;
@@ -142,11 +152,18 @@ bool Engine::finish(const io_uring_cqe& cqe, Completion& out) {
   Slot& slot = slots_[index];
   URING_CHECK(slot.in_flight && slot.generation == generation);
   slot.in_flight = false;
+  slot.vector.reset();
   in_flight_--;
   if (slot.adopts && cqe.res >= 0) adopted_.insert(cqe.res);
   if (slot.closes >= 0 && cqe.res == -ECANCELED) adopted_.insert(slot.closes);  // still open
   out = {index, cqe.res, cqe.flags, generation};
   return true;
+}
+
+iovec* Engine::make_vector(uint32_t slot, uint32_t count) {
+  URING_CHECK(slot < slots_.size() && !slots_[slot].in_flight);
+  slots_[slot].vector = std::make_unique<iovec[]>(count);
+  return slots_[slot].vector.get();
 }
 
 bool Engine::drain(std::chrono::milliseconds bound) {

@@ -5,8 +5,11 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <unordered_set>
 #include <vector>
+
+#include <sys/uio.h>
 
 #include "buffer_arena.h"
 #include "file_table.h"
@@ -30,6 +33,7 @@ struct Shared {
   uint32_t* header;         // `words` of them
   Descriptor* descriptors;  // a power of two
   uint32_t descriptors_mask;
+  uint32_t* extras;         // one for each slot, see prepare()
   Completion* completions;
   uint32_t completions_max;
   double* counters;  // in the order of Engine::Counter
@@ -77,6 +81,8 @@ class Engine {
   Descriptor& descriptor(uint32_t index) {
     return shared_.descriptors[index & shared_.descriptors_mask];
   }
+  // Memory for the vector of the operation staged in this slot.
+  iovec* make_vector(uint32_t slot, uint32_t count);
   // Gives up what is still in flight: its memory stays, for the kernel may use it.
   void leak();
 
@@ -92,8 +98,10 @@ class Engine {
     bool opens = false;              // its result is a descriptor,
     bool adopts = false;             // and nobody but its stream knows of it
     int32_t closes = -1;             // the adopted descriptor that it closes
+    std::unique_ptr<iovec[]> vector;  // of a vectored operation, until its completion
   };
 
+  bool room_for_chain();
   void take(io_uring_sqe& sqe);
   void stage_cancel();
   bool is_staged(uint32_t slot);

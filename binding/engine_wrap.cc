@@ -30,6 +30,7 @@ Napi::Function EngineWrap::define(Napi::Env env) {
                          InstanceMethod<&EngineWrap::submit>("submit"),
                          InstanceMethod<&EngineWrap::cancel>("cancel"),
                          InstanceMethod<&EngineWrap::set_address>("setAddress"),
+                         InstanceMethod<&EngineWrap::set_vector>("setVector"),
                          InstanceMethod<&EngineWrap::install_file>("installFile"),
                          InstanceMethod<&EngineWrap::remove_file>("removeFile"),
                          InstanceMethod<&EngineWrap::acquire_buffer>("acquireBuffer"),
@@ -63,11 +64,12 @@ Napi::Value EngineWrap::open(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), host_->engine().ring().cq_entries());
 }
 
-// start({ header, descriptors, completions, counters }, dispatch)
+// start({ header, descriptors, extras, completions, counters }, dispatch)
 Napi::Value EngineWrap::start(const Napi::CallbackInfo& info) {
   const auto memory = info[0].As<Napi::Object>();
   const Napi::Value header = memory.Get("header");
   const Napi::Value descriptors = memory.Get("descriptors");
+  const Napi::Value extras = memory.Get("extras");
   const Napi::Value completions = memory.Get("completions");
   const Napi::Value counters = memory.Get("counters");
   constexpr uint32_t descriptor_words = sizeof(Descriptor) / sizeof(uint32_t);
@@ -78,6 +80,7 @@ Napi::Value EngineWrap::start(const Napi::CallbackInfo& info) {
       .header = data_of<uint32_t>(header),
       .descriptors = data_of<Descriptor>(descriptors),
       .descriptors_mask = length_of(descriptors) / descriptor_words - 1,
+      .extras = data_of<uint32_t>(extras),
       .completions = data_of<Completion>(completions),
       .completions_max = length_of(completions) / completion_words,
       .counters = data_of<double>(counters),
@@ -107,8 +110,8 @@ Napi::Value EngineWrap::submit(const Napi::CallbackInfo& info) {
 
 void EngineWrap::cancel(const Napi::CallbackInfo& info) { host_->engine().cancel(uint_of(info[0])); }
 
-// setAddress(index, view, offset): where the view's bytes are, written into the descriptor staged at
-// `index`. Nothing but an open is given memory without knowing its length.
+// setAddress(index, view, offset, second): where the view's bytes are, written into the descriptor staged
+// at `index`; `second` is for operations that take two addresses, and goes where others have a position.
 void EngineWrap::set_address(const Napi::CallbackInfo& info) {
   Descriptor& descriptor = host_->engine().descriptor(uint_of(info[0]));
   const uint32_t offset = uint_of(info[2]);
@@ -118,8 +121,26 @@ void EngineWrap::set_address(const Napi::CallbackInfo& info) {
   // A view detached since it was staged has neither address nor length; the kernel answers EFAULT.
   const bool inside = data != nullptr && offset <= length;
   const auto address = inside ? reinterpret_cast<uint64_t>(data) + offset : 0;
+  const bool second = info.Length() > 3;
+  (second ? descriptor.position_low : descriptor.address_low) = static_cast<uint32_t>(address);
+  (second ? descriptor.position_high : descriptor.address_high) =
+      static_cast<uint32_t>(address >> 32);
+}
+
+// setVector(index, slot, views): a vector of where the views' bytes are, for the descriptor staged at `index`.
+void EngineWrap::set_vector(const Napi::CallbackInfo& info) {
+  const auto views = info[2].As<Napi::Array>();
+  const uint32_t count = views.Length();
+  iovec* vector = host_->engine().make_vector(uint_of(info[1]), count);
+  for (uint32_t i = 0; i < count; i++) {
+    napi_get_typedarray_info(info.Env(), views.Get(i), nullptr, &vector[i].iov_len,
+                             &vector[i].iov_base, nullptr, nullptr);
+  }
+  Descriptor& descriptor = host_->engine().descriptor(uint_of(info[0]));
+  const auto address = reinterpret_cast<uint64_t>(vector);
   descriptor.address_low = static_cast<uint32_t>(address);
   descriptor.address_high = static_cast<uint32_t>(address >> 32);
+  descriptor.length = count;
 }
 
 Napi::Value EngineWrap::install_file(const Napi::CallbackInfo& info) {

@@ -13,7 +13,7 @@ namespace uring {
 struct Descriptor {
   uint8_t opcode;     // IORING_OP_*
   uint8_t flags;      // IOSQE_* and `arena_memory`
-  uint16_t rw_flags;  // RWF_*, or `adopt`
+  uint16_t op_flags;  // the operation's own: RWF_*, MSG_*, AT_*…; `adopt` for an open
   uint32_t slot;      // its entry in the in-flight table
   int32_t fd;         // or the index of a fixed file
   uint32_t length;
@@ -33,7 +33,9 @@ struct Descriptor {
 static_assert(sizeof(Descriptor) == 32);
 
 // Fills `sqe` (zeroed before) from `descriptor`. False for an operation that this file does not know.
-bool prepare(io_uring_sqe& sqe, const Descriptor& descriptor, const BufferArena& arena);
+// `extra` is what a few operations need beyond a descriptor: for a splice, the descriptor to take from.
+bool prepare(io_uring_sqe& sqe, const Descriptor& descriptor, uint32_t extra,
+             const BufferArena& arena);
 
 void prepare_cancel(io_uring_sqe& sqe, uint64_t target, uint64_t user_data);
 

@@ -15,6 +15,8 @@ constexpr uint32_t setup_single_issuer = 1U << 12;  // 6.0
 constexpr uint32_t register_buffers2 = 15;        // 5.13
 constexpr uint32_t register_buffers_update = 16;  // 5.13
 
+constexpr uint8_t op_ftruncate = 55;  // 6.9
+
 struct RsrcRegister {
   uint32_t nr;
   uint32_t flags;

@@ -1,5 +1,8 @@
 /** Loans of an engine's memory: chunks that go back to where they came from. */
 import type { EngineBuffer } from './engine.js'
+import { onAbort, validateSignal } from './abort.js'
+import { abortError, invalidState } from './errors.js'
+import { operationBytesMax, validateInteger } from './options.js'
 
 const kLease = Symbol('lease')
 /** Leases given to consumers and not yet released. */
@@ -75,6 +78,124 @@ export class WindowBuffers {
   /** Buffers still in use are freed as they come back. */
   close(): void {
     this.#closed = true
+    for (const buffer of this.#free.splice(0)) buffer.free()
+  }
+}
+
+/** A buffer of a BufferPool: registered with the kernel where it can be, never moved, held until released. */
+export class FixedBuffer {
+  #lease: Lease | null
+
+  /** @internal */
+  constructor(lease: Lease) {
+    this.#lease = lease
+  }
+
+  /** @internal */
+  get lease(): Lease {
+    if (this.#lease === null) throw invalidState('the buffer was released')
+    return this.#lease
+  }
+
+  /** Its memory. @throws ERR_INVALID_STATE after `release` */
+  get bytes(): Buffer {
+    return this.lease.chunk
+  }
+
+  /** Bytes. */
+  get length(): number {
+    return this.lease.chunk.length
+  }
+
+  /**
+   * Gives it back to its pool, as soon as no operation has it any more. Views of its memory have length 0 then.
+   * @throws ERR_INVALID_STATE the second time
+   */
+  release(): void {
+    const { lease } = this
+    this.#lease = null
+    lease.release()
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#lease !== null) this.release()
+  }
+}
+
+interface Waiter { resolve: (buffer: FixedBuffer) => void, reject: (error: Error) => void }
+
+/** A fixed number of buffers of one size, from the ring's registered memory as far as it goes. */
+export class BufferPool {
+  readonly #size: number
+  readonly #free: EngineBuffer[] = []
+  readonly #waiting = new Set<Waiter>()
+  #closed = false
+
+  /**
+   * @param options.bufferSize bytes of each buffer; up to 2 MiB they can be registered
+   * @param options.count how many
+   * @throws ERR_OUT_OF_RANGE
+   */
+  constructor(ring: { engine: { acquireBuffer(bytes: number): EngineBuffer } }, options: { bufferSize: number, count: number }) {
+    validateInteger(options.bufferSize, 'options.bufferSize', 1, operationBytesMax)
+    validateInteger(options.count, 'options.count', 1)
+    this.#size = options.bufferSize
+    for (let i = 0; i < options.count; i++) this.#free.push(ring.engine.acquireBuffer(this.#size))
+  }
+
+  /** How many buffers nobody has. */
+  get free(): number {
+    return this.#free.length
+  }
+
+  /**
+   * A buffer, at once or when one is released; first come, first served. Rejects with AbortError, and with
+   * ERR_INVALID_STATE when the pool is closed.
+   */
+  async acquire({ signal }: { signal?: AbortSignal } = {}): Promise<FixedBuffer> {
+    if (signal !== undefined) validateSignal(signal)
+    if (signal?.aborted) throw abortError(signal.reason)
+    const free = this.tryAcquire()
+    if (free !== null) return free
+    const { promise, waiter } = this.#wait()
+    if (signal === undefined) return promise
+    const forget = onAbort(signal, () => {
+      if (this.#waiting.delete(waiter)) waiter.reject(abortError(signal.reason))
+    })
+    return promise.finally(forget)
+  }
+
+  /** A buffer if there is one, else null. @throws ERR_INVALID_STATE when the pool is closed */
+  tryAcquire(): FixedBuffer | null {
+    if (this.#closed) throw invalidState('the pool is closed')
+    const buffer = this.#free.pop()
+    return buffer === undefined ? null : this.#lend(buffer)
+  }
+
+  #wait(): { promise: Promise<FixedBuffer>, waiter: Waiter } {
+    let waiter!: Waiter
+    const promise = new Promise<FixedBuffer>((resolve, reject) => { waiter = { resolve, reject } })
+    this.#waiting.add(waiter)
+    return { promise, waiter }
+  }
+
+  #lend(buffer: EngineBuffer): FixedBuffer {
+    return new FixedBuffer(new Lease(buffer, this.#size, this.#takeBack))
+  }
+
+  readonly #takeBack = (buffer: EngineBuffer): void => {
+    if (this.#closed) return buffer.free()
+    const [next] = this.#waiting
+    if (next === undefined) return void this.#free.push(buffer)
+    this.#waiting.delete(next)
+    next.resolve(this.#lend(buffer))
+  }
+
+  /** Gives the memory back to the ring: buffers that are out, as they are released. */
+  close(): void {
+    this.#closed = true
+    for (const waiter of this.#waiting) waiter.reject(invalidState('the pool is closed'))
+    this.#waiting.clear()
     for (const buffer of this.#free.splice(0)) buffer.free()
   }
 }

@@ -3,6 +3,7 @@ import fs from 'node:fs'
 import { constants } from 'node:os'
 import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFile, Request } from './engine.js'
 import { FSYNC_DATASYNC, Opcode } from './engine.js'
+import { errnoError } from './errors.js'
 import { HeapBuffer } from './heap-buffer.js'
 
 type Done = (error: NodeJS.ErrnoException | null, result?: number) => void
@@ -24,7 +25,7 @@ const capacity = 1023
 /** How long a busy descriptor is left alone. */
 const retryMs = 5
 
-const { ECANCELED, EIO, ENOSYS } = constants.errno
+const { ECANCELED, EFBIG, EIO, ENOSYS } = constants.errno
 
 /** A caller's own errors may have a code only, or nothing. */
 function errnoOf(error: NodeJS.ErrnoException | null): number {
@@ -77,21 +78,26 @@ export class ThreadsEngine implements Engine {
       case Opcode.close:
         return functions.close!(fd, done)
       case Opcode.fsync: {
-        const data = request.position === FSYNC_DATASYNC && functions.fdatasync != null
+        const data = request.opFlags === FSYNC_DATASYNC && functions.fdatasync != null
         return data ? functions.fdatasync!(fd, done) : functions.fsync!(fd, done)
       }
       case Opcode.read:
         return functions.read!(fd, bytesOf(request), 0, request.length, position, done)
       case Opcode.write:
+      case Opcode.writev:
         return this.#write(request, fd, position, done)
       default:
-        return void setImmediate(done, Object.assign(new Error('not on this engine'), { errno: -ENOSYS }))
+        return void setImmediate(done, Object.assign(new Error('not on this engine'), { errno: -ENOSYS, code: 'ENOSYS' }))
     }
   }
 
   // It is enough that a caller's own fs brings one of write and writev.
-  #write(request: Request, fd: number, position: number | null, done: Done): void {
+  #write(request: Request, fd: number, at: number | bigint | null, done: Done): void {
     const { write, writev } = this.functions
+    const position = at === null ? null : Number(at)
+    // fs.write takes a bigint, and a number that is no safe integer, for no position at all: in silence.
+    if (position !== null && position > Number.MAX_SAFE_INTEGER) return done(errnoError(-EFBIG, 'write'))
+    if (request.opcode === Opcode.writev) return writev!.call(this.functions, fd, request.vector, position, done)
     const bytes = bytesOf(request)
     if (write != null) return write.call(this.functions, fd, bytes, 0, request.length, position, done)
     return writev!.call(this.functions, fd, [bytes], position, done)
@@ -102,7 +108,17 @@ export class ThreadsEngine implements Engine {
     if (request.opcode === Opcode.nop) this.#cancelled.add(request)
   }
 
+  readonly chainMax = 1
+
   flush(): void {
+    // Nothing waits here.
+  }
+
+  hold(): void {
+    // Nothing waits here.
+  }
+
+  release(): void {
     // Nothing waits here.
   }
 

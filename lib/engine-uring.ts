@@ -1,11 +1,10 @@
 /** The engine over io_uring: descriptors written to shared memory, completions read from it. */
-import { O_CLOEXEC } from './open-flags.js'
 import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFile, Request } from './engine.js'
-import { Opcode } from './engine.js'
-import { errnoError } from './errors.js'
+import { cString } from './engine.js'
+import { errnoError, invalidState } from './errors.js'
 import { HeapBuffer } from './heap-buffer.js'
 import type { NativeAddon, NativeEngine, SharedMemory } from './native.js'
-import { arenaMemory, completionWords, Counter, descriptorWords, Word } from './native.js'
+import { arenaBytes, arenaMemory, completionWords, Counter, descriptorWords, Word } from './native.js'
 
 const IOSQE_FIXED_FILE = 1
 const AT_FDCWD = -100
@@ -20,8 +19,8 @@ class ArenaBuffer implements EngineBuffer {
   readonly bytes = null
 
   constructor(
-    readonly engine: Engine, readonly native: NativeEngine, readonly arenaOffset: number, readonly byteLength: number,
-    readonly freed: () => void
+    readonly engine: UringEngine, readonly native: NativeEngine, readonly arenaOffset: number,
+    readonly byteLength: number, readonly freed: () => void
   ) {}
 
   lend(length: number): Buffer {
@@ -30,6 +29,10 @@ class ArenaBuffer implements EngineBuffer {
 
   reclaim(lent: Buffer): void {
     this.native.detach(lent.buffer)
+  }
+
+  copyTo(target: Uint8Array, offset: number, bytes: number): number {
+    return this.engine.arena.copy(target, 0, this.arenaOffset + offset, this.arenaOffset + offset + bytes)
   }
 
   free(): void {
@@ -41,6 +44,7 @@ class ArenaBuffer implements EngineBuffer {
 export class UringEngine implements Engine {
   readonly kind = 'uring'
   readonly capacity: number
+  readonly chainMax: number
   readonly #native: NativeEngine
   readonly #memory: SharedMemory
   readonly #mask: number
@@ -49,10 +53,13 @@ export class UringEngine implements Engine {
   readonly #freeSlots: Int32Array
   #freeCount: number
   #dispatching = false
+  /** How many hold what is staged back. */
+  #held = 0
   #closed = false
   #buffersInUse = 0
   #unused: (() => void) | null = null
-  #leasable: boolean | undefined
+  /** All of the arena's memory, for this library's eyes only; null where the host forbids such views. */
+  #arena: Buffer | null | undefined
   readonly #facts = new Float64Array(4)
 
   /** @throws an error of `io_uring_setup` */
@@ -60,11 +67,13 @@ export class UringEngine implements Engine {
     this.#native = new addon.Engine()
     const granted = this.#native.open(entries, cqEntries)
     if (granted < 0) throw errnoError(granted, 'io_uring_setup')
+    this.chainMax = Math.min(this.#native.facts().sqEntries, granted - 1)
     this.capacity = granted - 1 // the place that binding/engine.h keeps for a cancel
     this.#mask = granted - 1
     this.#memory = {
       header: new Uint32Array(Word.count),
       descriptors: new Uint32Array(granted * descriptorWords),
+      extras: new Uint32Array(granted),
       completions: new Int32Array(granted * completionWords),
       counters: new Float64Array(Counter.count)
     }
@@ -84,7 +93,7 @@ export class UringEngine implements Engine {
     header[Word.staged]++
     if (header[Word.referenced] === 0) this.#native.reference()
     // While completions are dispatched, the native side submits right after.
-    if (header[Word.staged] - header[Word.taken] >= stagedMax && !this.#dispatching) this.#native.submit()
+    if (header[Word.staged] - header[Word.taken] >= stagedMax && !this.#dispatching && this.#held === 0) this.#native.submit()
   }
 
   /** Writes one descriptor: binding/operation.h has the layout. */
@@ -92,8 +101,8 @@ export class UringEngine implements Engine {
     const words = this.#memory.descriptors
     const at = index * descriptorWords
     let { flags } = request
-    let fd = -1
-    const { file, buffer, position } = request
+    const { file, buffer, memory, position } = request
+    let fd = request.path === null ? -1 : AT_FDCWD
     if (file !== null) {
       const fixed = file.index >= 0
       if (fixed) flags |= IOSQE_FIXED_FILE
@@ -101,23 +110,38 @@ export class UringEngine implements Engine {
     }
     words[at + 1] = request.slot
     words[at + 3] = request.length
-    words[at + 4] = position // modulo 2^32: the low half
-    words[at + 5] = Math.floor(position / 0x1_0000_0000)
-    if (request.opcode === Opcode.openat) {
-      fd = AT_FDCWD
-      words[at + 4] = position | O_CLOEXEC
-      this.#native.setAddress(index, pathBytes(request), 0)
-    } else if (buffer !== null && buffer.arenaOffset >= 0) {
+    if (typeof position === 'bigint') {
+      words[at + 4] = Number(position & 0xffff_ffffn)
+      words[at + 5] = Number(position >> 32n)
+    } else {
+      words[at + 4] = position // modulo 2^32: the low half
+      words[at + 5] = Math.floor(position / 0x1_0000_0000)
+    }
+    if (buffer !== null && buffer.engine === this) {
       flags |= arenaMemory
       words[at + 6] = buffer.arenaOffset + request.offset
       words[at + 7] = 0
+    } else if (memory !== null) {
+      this.#native.setAddress(index, memory, request.offset)
     } else if (buffer !== null) {
       this.#native.setAddress(index, buffer.bytes!, request.offset)
-    } else if (request.memory !== null) {
-      this.#native.setAddress(index, request.memory, request.offset)
+    } else {
+      this.#describeRare(index, request)
     }
-    words[at] = request.opcode | flags << 8 | request.rwFlags << 16
+    words[at] = request.opcode | flags << 8 | request.opFlags << 16
     words[at + 2] = fd
+  }
+
+  #describeRare(index: number, request: Request): void {
+    const { path, vector, second, extra, address } = request
+    if (path !== null) this.#native.setAddress(index, pathBytes(request), 0)
+    if (vector !== null) this.#native.setVector(index, request.slot, vector)
+    if (second !== null) this.#native.setAddress(index, second, 0, true)
+    if (address !== 0) {
+      this.#memory.descriptors[index * descriptorWords + 6] = address
+      this.#memory.descriptors[index * descriptorWords + 7] = Math.floor(address / 0x1_0000_0000)
+    }
+    this.#memory.extras[request.slot] = extra
   }
 
   /** Hands a batch of completions out. When a callback throws, the native side calls again for the rest. */
@@ -146,7 +170,15 @@ export class UringEngine implements Engine {
   }
 
   flush(): void {
-    this.#native.submit()
+    if (!this.#dispatching) this.#native.submit()
+  }
+
+  hold(): void {
+    this.#held++
+  }
+
+  release(): void {
+    this.#held--
   }
 
   inspect(fd: number, done: (error: Error | null, facts: FileFacts) => void): void {
@@ -168,6 +200,7 @@ export class UringEngine implements Engine {
   }
 
   acquireBuffer(bytes: number): EngineBuffer {
+    if (this.#closed) throw invalidState('the ring is closed')
     const offset = this.#canLease() ? this.#native.acquireBuffer(bytes) : -1
     if (offset < 0) return new HeapBuffer(bytes)
     this.#buffersInUse++
@@ -181,13 +214,17 @@ export class UringEngine implements Engine {
 
   /** Some hosts (Electron) forbid ArrayBuffers over memory that is not V8's own. */
   #canLease(): boolean {
-    if (this.#leasable !== undefined) return this.#leasable
+    if (this.#arena !== undefined) return this.#arena !== null
     const offset = this.#native.acquireBuffer(1)
-    if (offset < 0) return this.#leasable = false
-    const lent = this.#native.lease(offset, 1)
-    if (lent !== null) this.#native.detach(lent.buffer)
+    if (offset < 0) return false
     this.#native.releaseBuffer(offset)
-    return this.#leasable = lent !== null
+    this.#arena = this.#native.lease(0, arenaBytes)
+    return this.#arena !== null
+  }
+
+  /** @internal */
+  get arena(): Buffer {
+    return this.#arena!
   }
 
   stats(): EngineStats {
@@ -213,7 +250,5 @@ export class UringEngine implements Engine {
 
 /** The path as the kernel wants it, kept on the request until it completes. */
 function pathBytes(request: Request): Uint8Array {
-  const { path } = request
-  request.memory = typeof path === 'string' ? Buffer.from(`${path}\0`) : Buffer.concat([path!, Buffer.alloc(1)])
-  return request.memory
+  return request.pathBytes = cString(request.path!)
 }

@@ -2,10 +2,17 @@
 
 /** What to do; the numbers are the kernel's (IORING_OP_*). */
 export const Opcode = {
-  nop: 0, fsync: 3, pollAdd: 6, openat: 18, close: 19, read: 22, write: 23
+  nop: 0, writev: 2, fsync: 3, pollAdd: 6, timeout: 11, linkTimeout: 15, fallocate: 17, openat: 18, close: 19, statx: 21,
+  read: 22, write: 23, fadvise: 24, send: 26, recv: 27, splice: 30, renameat: 35, unlinkat: 36, ftruncate: 55
 } as const
 
-/** A request's flag: let a worker of the kernel's do it from the start (IOSQE_ASYNC). */
+/** Flags of a request: after everything before it is done, */
+export const IOSQE_IO_DRAIN = 2
+/** the next one after this has succeeded, */
+export const IOSQE_IO_LINK = 4
+/** the next one after this has ended, */
+export const IOSQE_IO_HARDLINK = 8
+/** let a worker of the kernel's do it from the start. */
 export const IOSQE_ASYNC = 16
 
 /** For openat: the engine closes the file if its thread ends before it is closed by a request. */
@@ -48,6 +55,8 @@ export interface EngineBuffer {
   lend(length: number): Buffer
   /** Takes back what was lent: every view of it has length 0 afterwards. */
   reclaim(lent: Buffer): void
+  /** Copies bytes from `offset` on to the beginning of `target`, as far as it has room. */
+  copyTo(target: Uint8Array, offset: number, bytes: number): number
   /** Gives the memory back to where it came from. Nothing may be in flight or lent. */
   free(): void
 }
@@ -60,20 +69,31 @@ export abstract class Request {
   opcode = 0
   /** IOSQE_* */
   flags = 0
-  /** RWF_*; `adopt` for openat */
-  rwFlags = 0
+  /** The operation's own: RWF_*, MSG_*, AT_*, fsync's; `adopt` for openat. */
+  opFlags = 0
   file: OpenFile | null = null
   /** Bytes to move; the mode for openat. */
   length = 0
-  /** In the file; open flags for openat, fsync flags for fsync, events for poll. */
-  position = 0
+  /** In the file; open flags for openat, events for poll. */
+  position: number | bigint = 0
   /** JavaScript's own memory, */
   memory: Uint8Array | null = null
   /** or an engine's buffer; */
   buffer: EngineBuffer | null = null
   /** either from this byte on. */
   offset = 0
+  /** Relative paths are of the working directory. */
   path: string | Buffer | null = null
+  /** The path as the kernel reads it. */
+  pathBytes: Uint8Array | null = null
+  /** A second address, instead of a position. */
+  second: Uint8Array | null = null
+  /** What to write, of a vectored write. */
+  vector: Uint8Array[] | null = null
+  /** The descriptor that a splice takes from. */
+  extra = 0
+  /** A number where other operations have an address; -1 stands for none. */
+  address = 0
   /** Flags and mode as the caller gave them, for engines that want names. */
   openArguments: [flags: string | number, mode: string | number] | null = null
   /** Set by an engine that has more to say than an errno (a caller's own `fs`). */
@@ -83,6 +103,8 @@ export abstract class Request {
   slot = -1
   /** Neighbours in the queue of those not yet admitted, and whether it is there. The ring's. */
   next: Request | null = null
+  /** Of the first of a chain: all of it, until it is started. */
+  chain: Request[] | null = null
   previous: Request | null = null
   queued = false
   /** How often in a row its file was not ready. */
@@ -112,6 +134,11 @@ export interface EngineStats {
   filesInUse: number
 }
 
+/** Bytes and the NUL that ends them. */
+export function cString(path: string | Buffer): Uint8Array {
+  return typeof path === 'string' ? Buffer.from(`${path}\0`) : Buffer.concat([path, Buffer.alloc(1)])
+}
+
 export type EngineKind = 'uring' | 'threads'
 
 export interface Engine {
@@ -122,8 +149,13 @@ export interface Engine {
   start(request: Request): void
   /** Asks for an early end. The request still completes, and only then is it over. */
   cancel(request: Request): void
+  /** How many linked requests can be given to it at once. */
+  readonly chainMax: number
   /** Sends what is staged now, not at the end of this turn of the event loop. */
   flush(): void
+  /** Sends nothing until as many times `release`. */
+  hold(): void
+  release(): void
   inspect(fd: number, done: (error: Error | null, facts: FileFacts) => void): void
   /** Makes a descriptor known to the engine; `forget` before it is closed. */
   install(fd: number): OpenFile

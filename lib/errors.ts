@@ -8,6 +8,8 @@ export interface SystemError extends NodeJS.ErrnoException {
   errno: number
   code: string
   syscall: string
+  /** Of a renaming. */
+  dest?: string
 }
 
 /**
@@ -16,14 +18,16 @@ export interface SystemError extends NodeJS.ErrnoException {
  * @param errno negative, as the kernel returns it
  * @param syscall what failed, in node:fs's words: `open`, `read`, `write`, `fsync`, `close`
  */
-export function errnoError(errno: number, syscall: string, path?: string | Buffer): SystemError {
+export function errnoError(errno: number, syscall: string, path?: string | Buffer, dest?: string | Buffer): SystemError {
   const [code, description] = system.get(errno) ?? [`Unknown system error ${errno}`, 'unknown error']
   const place = path === undefined ? '' : ` '${path.toString()}'`
-  const error = new Error(`${code}: ${description}, ${syscall}${place}`) as SystemError
+  const target = dest === undefined ? '' : ` -> '${dest.toString()}'`
+  const error = new Error(`${code}: ${description}, ${syscall}${place}${target}`) as SystemError
   error.errno = errno
   error.code = code
   error.syscall = syscall
   if (path !== undefined) error.path = path.toString()
+  if (dest !== undefined) error.dest = dest.toString()
   return error
 }
 
@@ -74,8 +78,10 @@ export function streamDestroyed(method: string): Error {
   return coded(new Error(`Cannot call ${method} after a stream was destroyed`), 'ERR_STREAM_DESTROYED')
 }
 
-export function abortError(): Error {
-  return Object.assign(new Error('The operation was aborted'), { name: 'AbortError', code: 'ABORT_ERR' })
+/** @param cause the signal's reason */
+export function abortError(cause?: unknown): Error {
+  const options = cause === undefined ? undefined : { cause }
+  return Object.assign(new Error('The operation was aborted', options), { name: 'AbortError', code: 'ABORT_ERR' })
 }
 
 /** Why there is no io_uring here, and what helps. */

@@ -36,6 +36,12 @@ export class HeapBuffer implements EngineBuffer {
     this.bytes = new Uint8Array(transfer(this.bytes.buffer as ArrayBuffer), alignedStart, this.byteLength)
   }
 
+  copyTo(target: Uint8Array, offset: number, bytes: number): number {
+    const part = Math.min(bytes, target.length)
+    target.set(this.bytes.subarray(offset, offset + part))
+    return part
+  }
+
   free(): void {
     // The collector's from here on.
   }

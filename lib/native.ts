@@ -14,10 +14,15 @@ export const completionWords = 4
 /** The bit of a descriptor's flags that says: the address is an offset in the arena. */
 export const arenaMemory = 0x80
 
+/** Bytes of the arena (`BufferArena` in binding/buffer_arena.h). */
+export const arenaBytes = 8 * 1024 * 1024
+
 /** Memory that both sides read and write, on one thread. */
 export interface SharedMemory {
   header: Uint32Array
   descriptors: Uint32Array
+  /** By slot, what an operation needs beyond its descriptor. */
+  extras: Uint32Array
   completions: Int32Array
   counters: Float64Array
 }
@@ -46,6 +51,10 @@ export interface NativeEngine {
   cancel(slot: number): void
   /** Writes the address of `view`'s byte `offset` into the descriptor staged at `index`. */
   setAddress(index: number, view: Uint8Array, offset: number): void
+  /** The same in the place of the position, for operations that take two addresses. */
+  setAddress(index: number, view: Uint8Array, offset: number, second: true): void
+  /** Makes a vector of the views for the descriptor staged at `index` with this slot. */
+  setVector(index: number, slot: number, views: Uint8Array[]): void
   /** The index of a fixed file, or -1. */
   installFile(fd: number): number
   removeFile(index: number): void

@@ -9,7 +9,7 @@ import { validateReadOptions } from './node-stream-options.js'
 import { chunkSizeDefault, chunkSizeLeased, chunkSizeOf, depthOf, streamOptions } from './options.js'
 import { PullIterator } from './pull-iterator.js'
 import { ReadAhead } from './read-ahead.js'
-import type { PathLike } from './stream-file.js'
+import type { PathLike } from './path.js'
 import { StreamFile } from './stream-file.js'
 
 interface ReadableState { _readableState: { autoDestroy: boolean } }

@@ -1,13 +1,13 @@
 /** The options of the node streams. */
-import type { FileHandle } from 'node:fs/promises'
 import { invalidArgType, outOfRange } from './errors.js'
 import type { BufferOwnership, FileFunctions, StreamOptions } from './options.js'
 import { validateBoolean, validateFunction, validateInteger, validateOneOf } from './options.js'
+import type { FileHandleLike } from './stream-file.js'
 
 interface FileStreamOptions extends StreamOptions {
   encoding?: BufferEncoding | null
-  /** An open descriptor or FileHandle; `path` is ignored then. */
-  fd?: number | FileHandle | null
+  /** An open descriptor, FileHandle or UringFile; `path` is ignored then. */
+  fd?: number | FileHandleLike | null
   /** Of a file that is made. Default 0o666. */
   mode?: string | number
   /** Whether the file is closed at the end and after an error. Default true. */

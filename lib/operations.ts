@@ -1,88 +1,232 @@
-/** Builders of single operations, for `Ring.submit`. */
+/** Builders of single operations, for `Ring.submit` and `Ring.batch`. */
+import type { FixedBuffer } from './buffers.js'
 import type { OpenFile } from './engine.js'
-import { currentPosition, FSYNC_DATASYNC, Opcode, Request } from './engine.js'
-import { errnoError, invalidState } from './errors.js'
-import { validateFd, validateInteger, validateView } from './options.js'
+import {
+  cString, currentPosition, FSYNC_DATASYNC, IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode
+} from './engine.js'
+import { invalidArgType, outOfRange } from './errors.js'
+import { O_CLOEXEC, fileMode, openFlags } from './open-flags.js'
+import { Operation, ReadOperation, ReadVectorOperation, StatOperation, TimeoutOperation, WriteOperation } from './operation.js'
+import type { Memory } from './memory.js'
+import { bytesOf } from './memory.js'
+import type { PathLike } from './path.js'
+import { validPath } from './path.js'
+import { operationBytesMax, validateFd, validateInteger, validatePosition } from './options.js'
 
-/** How an operation ended. */
-export interface Completion {
-  /** Bytes moved, or 0. */
-  result: number
-  /** IORING_CQE_F_* */
-  flags: number
+/** A descriptor, or a file registered with `ring.registerFiles`. */
+export type File = number | OpenFile
+
+function fileOf(file: File): OpenFile {
+  if (typeof file === 'object' && typeof file?.fd === 'number') return file
+  validateFd(file)
+  return { fd: file as number, index: -1 }
 }
 
-/** One operation, to be submitted once. */
-export class Operation extends Request {
-  resolve: ((completion: Completion) => void) | null = null
-  reject: ((error: Error) => void) | null = null
-
-  constructor(opcode: number, readonly syscall: string) {
-    super()
-    this.opcode = opcode
-  }
-
-  /** Memory of the caller's that the kernel must not be given, for the caller may detach it meanwhile. */
-  destination: Uint8Array | null = null
-
-  override completed(result: number, flags: number): void {
-    if (result > 0 && this.destination !== null) {
-      const { destination, memory } = this
-      if (destination.length < result) return this.reject!(invalidState('the buffer was detached while it was read into'))
-      destination.set(memory!.subarray(0, result))
-    }
-    if (result < 0) this.reject!(this.error ?? errnoError(result, this.syscall))
-    else this.resolve!({ result, flags })
-  }
-}
-
-function onFile(opcode: number, syscall: string, fd: number): Operation {
-  validateFd(fd)
-  const operation = new Operation(opcode, syscall)
-  operation.file = { fd, index: -1 } satisfies OpenFile
-  return operation
-}
-
-function transfer(opcode: number, syscall: string, fd: number, view: Uint8Array, position: number | null): Operation {
-  validateView(view, 'buffer')
-  if (position !== null) validateInteger(position, 'position', 0)
-  const operation = onFile(opcode, syscall, fd)
-  if (opcode === Opcode.read) {
-    operation.destination = view
-    operation.memory = Buffer.allocUnsafeSlow(view.byteLength)
-  } else {
-    operation.memory = view
-  }
-  operation.length = view.byteLength
+function onFile<T extends Operation>(operation: T, file: File, position: number | bigint | null = 0): T {
+  if (position !== null) validatePosition(position)
+  operation.file = fileOf(file)
   operation.position = position ?? currentPosition
   return operation
 }
 
-function fsyncOf(fd: number, syscall: string, flags: number): Operation {
-  const operation = onFile(Opcode.fsync, syscall, fd)
-  operation.position = flags
+/** @throws ERR_OUT_OF_RANGE for more than one operation carries (2 GiB - 4 KiB; a UringFile splits) */
+function memoryOf(memory: Memory): Uint8Array {
+  const bytes = bytesOf(memory, 'buffer')
+  validateInteger(bytes.byteLength, 'buffer.byteLength', 0, operationBytesMax)
+  return bytes
+}
+
+/** @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE for more than one operation carries in all */
+function vectorOf(buffers: readonly Memory[]): Uint8Array[] {
+  if (!Array.isArray(buffers)) throw invalidArgType('buffers', 'an instance of Array', buffers)
+  const vector = buffers.map(memoryOf)
+  validateInteger(vector.reduce((sum, each) => sum + each.byteLength, 0), 'bytes in buffers', 0, operationBytesMax)
+  return vector
+}
+
+function writeOf(opcode: number, syscall: string, bytes: Uint8Array): Operation {
+  const operation = new WriteOperation([bytes], opcode, syscall)
+  operation.memory = bytes
+  operation.length = bytes.byteLength
   return operation
 }
+
+function withPath<T extends Operation>(operation: T, path: PathLike, directory?: number): T {
+  operation.path = validPath(path)
+  if (directory !== undefined) operation.file = fileOf(directory)
+  return operation
+}
+
+function withFixed(opcode: number, syscall: string, file: File, fixed: FixedBuffer, range: Range, position: number | bigint | null): Operation {
+  const operation = onFile(new Operation(opcode, syscall), file, position)
+  const { offset = 0, length = fixed.length - offset } = range
+  validateInteger(offset, 'offset', 0, fixed.length)
+  validateInteger(length, 'length', 0, fixed.length - offset)
+  operation.fixed = fixed
+  operation.buffer = fixed.lease.buffer
+  operation.memory = fixed.bytes // for a ring whose registered memory it is not in
+  operation.offset = offset
+  operation.length = length
+  return operation
+}
+
+/** Part of a FixedBuffer, in bytes; all of it by default. */
+export interface Range { offset?: number, length?: number }
+
+/** What the kernel's fields hold; op_flags of binding/operation.h has 16 bits. */
+const u32Max = 0xffff_ffff
+const opFlagsMax = 0xffff
+
+/** Flags of timeouts: the time is absolute (CLOCK_MONOTONIC). */
+const IORING_TIMEOUT_ABS = 1
+
+function timeoutOf(opcode: number, milliseconds: number, absolute: boolean, count: number): Operation {
+  if (typeof milliseconds !== 'number') validateInteger(milliseconds, 'milliseconds', 0)
+  if (!(milliseconds >= 0 && milliseconds <= Number.MAX_SAFE_INTEGER)) throw outOfRange('milliseconds', '>= 0', milliseconds)
+  validateInteger(count, 'count', 0, u32Max)
+  const operation = new TimeoutOperation(opcode, 'timeout')
+  const seconds = Math.floor(milliseconds / 1000)
+  const time = new BigInt64Array([BigInt(seconds), BigInt(Math.round((milliseconds - seconds * 1000) * 1e6))])
+  operation.memory = new Uint8Array(time.buffer)
+  operation.length = 1
+  operation.position = count
+  operation.opFlags = absolute ? IORING_TIMEOUT_ABS : 0
+  return operation
+}
+
+/** Space the kernel fills of `struct statx`, and what we ask for (STATX_BASIC_STATS | STATX_BTIME). */
+const statxMask = 0xfff
+const AT_EMPTY_PATH = 0x1000
 
 export const ops = {
   /** Does nothing, by way of the kernel. */
   nop: (): Operation => new Operation(Opcode.nop, 'nop'),
+
   /**
-   * Reads up to `buffer.byteLength` bytes at `position`; null reads at the file's own position.
+   * Reads up to the buffer's length at `position`; null: at the file's own position. Resolves with what one read
+   * brought, which may be less.
    * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE
    */
-  read: (fd: number, buffer: Uint8Array, position: number | null = null): Operation =>
-    transfer(Opcode.read, 'read', fd, buffer, position),
-  /**
-   * Writes up to `buffer.byteLength` bytes at `position`; null writes at the file's own position.
-   * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE
-   */
-  write: (fd: number, buffer: Uint8Array, position: number | null = null): Operation =>
-    transfer(Opcode.write, 'write', fd, buffer, position),
+  read: (file: File, buffer: Memory, position: number | bigint | null = null): Operation =>
+    onFile(new ReadOperation(memoryOf(buffer)), file, position),
+  /** Writes a buffer at `position`; null: at the file's own position. What one write took may be less. */
+  write: (file: File, buffer: Memory, position: number | bigint | null = null): Operation =>
+    onFile(writeOf(Opcode.write, 'write', memoryOf(buffer)), file, position),
+  /** One read into several buffers, in order. */
+  readv: (file: File, buffers: readonly Memory[], position: number | bigint | null = null): Operation =>
+    onFile(new ReadVectorOperation(vectorOf(buffers)), file, position),
+  /** One write from several buffers (at most 1024), in order. */
+  writev(file: File, buffers: readonly Memory[], position: number | bigint | null = null): Operation {
+    const vector = vectorOf(buffers)
+    const operation = onFile(new WriteOperation(vector, Opcode.writev), file, position)
+    operation.vector = vector
+    return operation
+  },
+  /** Reads into a buffer of a BufferPool, without a copy. */
+  readFixed: (file: File, buffer: FixedBuffer, position: number | bigint | null = null, range: Range = {}): Operation =>
+    withFixed(Opcode.read, 'read', file, buffer, range, position),
+  /** Writes from a buffer of a BufferPool. */
+  writeFixed: (file: File, buffer: FixedBuffer, position: number | bigint | null = null, range: Range = {}): Operation =>
+    withFixed(Opcode.write, 'write', file, buffer, range, position),
+
   /** Waits until data and metadata are on the disk (fsync(2)). */
-  fsync: (fd: number): Operation => fsyncOf(fd, 'fsync', 0),
+  fsync: (file: File): Operation => onFile(new Operation(Opcode.fsync, 'fsync'), file),
   /** Waits until the data is on the disk (fdatasync(2)). */
-  fdatasync: (fd: number): Operation => fsyncOf(fd, 'fdatasync', FSYNC_DATASYNC),
+  fdatasync(file: File): Operation {
+    const operation = onFile(new Operation(Opcode.fsync, 'fdatasync'), file)
+    operation.opFlags = FSYNC_DATASYNC
+    return operation
+  },
+  /** Opens a file; the result is its descriptor. Flags and mode as in node:fs; relative to the working directory. */
+  openat(path: PathLike, flags: string | number = 'r', mode: string | number = 0o666): Operation {
+    const operation = withPath(new Operation(Opcode.openat, 'open'), path)
+    operation.position = openFlags(flags) | O_CLOEXEC
+    operation.length = fileMode(mode)
+    operation.openArguments = [flags, mode]
+    return operation
+  },
   /** Closes a descriptor. */
-  close: (fd: number): Operation => onFile(Opcode.close, 'close', fd)
+  close: (fd: number): Operation => onFile(new Operation(Opcode.close, 'close'), fd),
+  /** Looks at a file, by path or by descriptor; the completion's `stats` says what it saw. */
+  statx(file: PathLike | number): StatOperation {
+    const byPath = typeof file !== 'number'
+    const operation = new StatOperation(byPath)
+    withPath(operation, byPath ? file : '', byPath ? undefined : file)
+    operation.opFlags = byPath ? 0 : AT_EMPTY_PATH
+    operation.length = statxMask
+    return operation
+  },
+  /** Allocates space (fallocate(2)); `mode` of FALLOC_FL_*. */
+  fallocate(file: File, offset: number, length: number, mode = 0): Operation {
+    validateInteger(length, 'length', 1)
+    validateInteger(mode, 'mode', 0, u32Max)
+    const operation = onFile(new Operation(Opcode.fallocate, 'fallocate'), file, offset)
+    operation.address = length
+    operation.length = mode
+    return operation
+  },
+  /** Tells the kernel how a file will be read (posix_fadvise(2)); `advice` of POSIX_FADV_*. */
+  fadvise(file: File, offset: number, length: number, advice: number): Operation {
+    validateInteger(length, 'length', 0, u32Max)
+    validateInteger(advice, 'advice', 0, opFlagsMax)
+    const operation = onFile(new Operation(Opcode.fadvise, 'fadvise'), file, offset)
+    operation.length = length
+    operation.opFlags = advice
+    return operation
+  },
+  /** Cuts or extends a file. Linux 6.9. */
+  ftruncate: (file: File, length = 0): Operation => onFile(new Operation(Opcode.ftruncate, 'ftruncate'), file, length),
+  /** Renames a file. Linux 5.11. */
+  renameat(from: PathLike, to: PathLike): Operation {
+    const operation = withPath(new Operation(Opcode.renameat, 'rename'), from)
+    operation.destination = validPath(to)
+    operation.second = cString(operation.destination)
+    operation.length = -100 // AT_FDCWD, of the second path
+    return operation
+  },
+  /** Removes a file, or with AT_REMOVEDIR (0x200) in `flags` a directory. Linux 5.11. */
+  unlinkat(path: PathLike, flags = 0): Operation {
+    validateInteger(flags, 'flags', 0, opFlagsMax)
+    const operation = withPath(new Operation(Opcode.unlinkat, 'unlink'), path)
+    operation.opFlags = flags
+    return operation
+  },
+  /** Moves bytes between two descriptors of which one is a pipe (splice(2)). Null: at the file's own position. Linux 5.7. */
+  splice(
+    from: number, fromPosition: number | null, to: number, toPosition: number | null, length: number
+  ): Operation {
+    const operation = onFile(new Operation(Opcode.splice, 'splice'), to, toPosition)
+    validateFd(from)
+    validateInteger(length, 'length', 0, u32Max)
+    if (fromPosition !== null) validateInteger(fromPosition, 'fromPosition', 0)
+    operation.extra = from
+    operation.address = fromPosition ?? currentPosition
+    operation.length = length
+    return operation
+  },
+  /** Sends on a connected socket; `flags` of MSG_*. */
+  send(fd: number, buffer: Memory, flags = 0): Operation {
+    validateInteger(flags, 'flags', 0, opFlagsMax)
+    const operation = onFile(writeOf(Opcode.send, 'send', memoryOf(buffer)), fd)
+    operation.opFlags = flags
+    return operation
+  },
+  /** Receives from a connected socket; `flags` of MSG_*. */
+  recv(fd: number, buffer: Memory, flags = 0): Operation {
+    validateInteger(flags, 'flags', 0, opFlagsMax)
+    const operation = onFile(new ReadOperation(memoryOf(buffer), Opcode.recv, 'recv'), fd)
+    operation.opFlags = flags
+    return operation
+  },
+  /**
+   * Ends after so many milliseconds, with result -ETIME; or with 0 once `count` other operations have completed.
+   * With `absolute` the time is one of CLOCK_MONOTONIC.
+   */
+  timeout: (milliseconds: number, { absolute = false, count = 0 } = {}): Operation =>
+    timeoutOf(Opcode.timeout, milliseconds, absolute, count),
+  /** Cancels the operation before it in a batch, which must be linked to it, after so many milliseconds. */
+  linkTimeout: (milliseconds: number, { absolute = false } = {}): Operation =>
+    timeoutOf(Opcode.linkTimeout, milliseconds, absolute, 0)
 }
+
+export { IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK }

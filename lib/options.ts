@@ -13,6 +13,8 @@ export const chunkSizeDefault = 256 * 1024
 export const chunkSizeLeased = 1024 * 1024
 /** One operation carries at most this many bytes (MAX_RW_COUNT of the kernel). */
 export const chunkSizeMax = 0x7fff_f000
+/** So much one read or write carries at most; longer ones are split. */
+export const operationBytesMax = chunkSizeMax
 /** Operations that one stream keeps in flight. */
 export const depthDefault = 4
 export const depthMax = 1024
@@ -54,6 +56,12 @@ export function validateInteger(value: unknown, name: string, min: number, max =
   if (typeof value !== 'number') throw invalidArgType(name, 'of type number', value)
   if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value)
   if (value < min || value > max) throw outOfRange(name, `>= ${min} && <= ${max}`, value)
+}
+
+/** A position in a file: an integer, or a bigint beyond 2^53. */
+export function validatePosition(value: unknown): void {
+  if (typeof value !== 'bigint') return validateInteger(value, 'position', 0)
+  if (value < 0n || value > 2n ** 63n - 1n) throw outOfRange('position', '>= 0 && <= 2 ** 63 - 1', value)
 }
 
 export function validateFd(fd: unknown): void {

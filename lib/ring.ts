@@ -1,13 +1,14 @@
 /** Rings: what may be in flight at once, and who waits. */
-import type { Engine, EngineKind, EngineStats, Request } from './engine.js'
+import type { Engine, EngineBuffer, EngineKind, EngineStats, Request } from './engine.js'
 import { ThreadsEngine } from './engine-threads.js'
 import { UringEngine } from './engine-uring.js'
-import { invalidArgType, invalidState, uringUnavailable } from './errors.js'
+import { onAbort, validateSignal } from './abort.js'
+import { abortError, invalidArgType, invalidState, uringUnavailable } from './errors.js'
 import { loadNative } from './native.js'
-import type { Completion } from './operations.js'
-import { Operation } from './operations.js'
+import type { Completion, CompletionCallback } from './operation.js'
+import { Operation } from './operation.js'
 import type { EngineChoice, QueueSizes, RingOptions } from './options.js'
-import { engineChoice, queueSizes } from './options.js'
+import { engineChoice, queueSizes, validateInteger } from './options.js'
 import { refusalReason } from './probe.js'
 
 /** Above this share of the capacity windows shrink and no read is made ahead; */
@@ -95,27 +96,124 @@ export class Ring {
   }
 
   /**
-   * Submits one operation; many submitted in one turn of the event loop enter the kernel together.
-   * The promise rejects in Node's shape when the operation fails.
+   * Submits one operation; many submitted in one turn of the event loop enter the kernel together. The promise
+   * rejects in Node's shape when the operation fails, and with AbortError when `signal` ended it: after its
+   * completion, for until then the operation owns its memory.
    */
-  submit(operation: Operation): Promise<Completion> {
-    if (!(operation instanceof Operation)) {
-      return Promise.reject(invalidArgType('operation', 'an operation made by ops', operation))
-    }
-    if (operation.resolve !== null) return Promise.reject(invalidState('an operation is submitted once'))
+  submit(operation: Operation, options?: { signal?: AbortSignal }): Promise<Completion>
+  /** The same with a callback, which costs half as much. */
+  submit(operation: Operation, callback: CompletionCallback): void
+  submit(operation: Operation, how?: { signal?: AbortSignal } | CompletionCallback): Promise<Completion> | void {
+    if (typeof how === 'function') return this.#begin(operation, how)
+    const signal = how?.signal
+    if (signal !== undefined) return this.#submitAbortable(operation, signal)
     return new Promise((resolve, reject) => {
-      operation.resolve = resolve
-      operation.reject = reject
-      this.start(operation)
+      this.#begin(operation, (error, result, flags) => {
+        if (error === null) resolve({ result, flags })
+        else reject(error)
+      })
     })
   }
 
-  /** Starts a request, or queues it behind those that came before. @internal */
-  start(request: Request): void {
+  async #submitAbortable(operation: Operation, signal: AbortSignal): Promise<Completion> {
+    validateSignal(signal)
+    if (signal.aborted) throw abortError(signal.reason)
+    const submitted = this.submit(operation)
+    const forget = onAbort(signal, () => {
+      operation.aborted = signal
+      this.cancel(operation)
+    })
+    try {
+      return await submitted
+    } catch (error) {
+      // Nobody else knows of a file that was opened in spite of the signal.
+      const { unclaimed } = operation
+      if (unclaimed !== null) await this.submit(unclaimed)
+      throw error
+    } finally {
+      forget()
+    }
+  }
+
+  /**
+   * Submits operations together, with one system call if they fit into the submission queue; links between them
+   * (`link`, `hardlink`, `drain`) hold. Resolves with all completions in the order of the operations: a failed one
+   * has a negative errno as its result, and those that were linked behind it -ECANCELED. Rejects with
+   * ERR_OUT_OF_RANGE for a chain that is longer than the submission queue; nothing is submitted then.
+   */
+  async batch(operations: readonly Operation[]): Promise<Completion[]> {
+    if (!Array.isArray(operations)) throw invalidArgType('operations', 'an instance of Array', operations)
+    // All of them before the first is touched: a refused batch leaves every operation as it was.
+    for (const operation of operations) this.#check(operation)
+    if (new Set(operations).size < operations.length) throw invalidState('an operation is submitted once')
+    const completions: Completion[] = []
+    let left = operations.length
+    if (left === 0) return completions
+    const chains = this.#chains(operations)
+    return new Promise(resolve => {
+      for (const [index, operation] of operations.entries()) {
+        this.#prepare(operation, (_error, result, flags) => {
+          completions[index] = { result, flags }
+          if (--left === 0) resolve(completions)
+        })
+      }
+      this.#engine.hold()
+      for (const chain of chains) this.start(chain)
+      this.#engine.release()
+      this.#engine.flush()
+    })
+  }
+
+  /** The first of each chain, the others hanging on it. */
+  #chains(operations: readonly Operation[]): Operation[] {
+    const chains: Operation[][] = []
+    let ended = true
+    for (const operation of operations) {
+      if (ended) chains.push([])
+      chains.at(-1)!.push(operation)
+      ended = !operation.linksNext
+    }
+    for (const { length } of chains) validateInteger(length, 'length of the chain', 1, this.#engine.chainMax)
+    operations.at(-1)!.unlink()
+    for (const chain of chains) if (chain.length > 1) chain[0].chain = chain
+    return chains.map(([head]) => head)
+  }
+
+  #begin(operation: Operation, callback: CompletionCallback): void {
+    this.#check(operation)
+    operation.unlink()
+    this.#prepare(operation, callback)
+    this.start(operation)
+  }
+
+  #check(operation: Operation): void {
+    if (!(operation instanceof Operation)) throw invalidArgType('operation', 'an operation made by ops', operation)
+    if (operation.callback !== null) throw invalidState('an operation is submitted once')
+    operation.check()
+    this.#refuseClosed()
+  }
+
+  #prepare(operation: Operation, callback: CompletionCallback): void {
+    operation.callback = callback
+    operation.begin(this.#acquire)
+  }
+
+  #refuseClosed(): void {
     // A stream that is closing still has its file to close.
     if (this.#closing !== null && this.#leaving === 0) throw invalidState('the ring is closed')
-    if (this.#first === null && this.#inFlight + this.#ready < this.#engine.capacity) this.#admit(request)
+  }
+
+  readonly #acquire = (bytes: number): EngineBuffer => this.#engine.acquireBuffer(bytes)
+
+  /** Starts a request, or queues it behind those that came before. @internal */
+  start(request: Request): void {
+    this.#refuseClosed()
+    if (this.#first === null && this.#fits(request)) this.#admit(request)
     else this.#enqueue(request)
+  }
+
+  #fits({ chain }: Request): boolean {
+    return this.#inFlight + this.#ready + (chain === null ? 1 : chain.length) <= this.#engine.capacity
   }
 
   /** Starts a request that nobody waits for yet, if there is room to spare. @internal */
@@ -130,9 +228,19 @@ export class Ring {
   }
 
   #admit(request: Request): void {
+    if (request.chain !== null) return this.#admitChain(request.chain)
     this.#inFlight++
     this.#engine.start(request)
     if (!this.#pressure && this.#inFlight + this.#ready > this.#engine.capacity * highWater) this.#press()
+  }
+
+  #admitChain(chain: Request[]): void {
+    this.#engine.hold() // the kernel must get all of it at once
+    for (const request of chain) {
+      request.chain = null
+      this.#admit(request)
+    }
+    this.#engine.release()
   }
 
   /** The engine's report of a completion. @internal */
@@ -158,7 +266,7 @@ export class Ring {
 
   /** After something ended or was taken: the next in the queue, and the pressure. */
   #settle(): void {
-    while (this.#first !== null && this.#inFlight + this.#ready < this.#engine.capacity) {
+    while (this.#first !== null && this.#fits(this.#first)) {
       const request = this.#first
       this.#dequeue(request)
       this.#admit(request)

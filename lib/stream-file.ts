@@ -2,17 +2,16 @@
 import type { EventEmitter } from 'node:events'
 import { ftruncate } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 import type { FileFacts, OpenFile } from './engine.js'
 import { adopt, FSYNC_DATASYNC, Opcode, Request } from './engine.js'
-import { errnoError, invalidArgType, invalidArgValue, notImplemented } from './errors.js'
-import { fileMode, openFlags } from './open-flags.js'
+import { errnoError, invalidArgType, notImplemented } from './errors.js'
+import { fileMode, O_CLOEXEC, openFlags } from './open-flags.js'
 import type { FileFunctions, StreamOptions } from './options.js'
 import { validateFd, validateFunction } from './options.js'
+import type { PathLike } from './path.js'
+import { validPath } from './path.js'
 import type { RingUse } from './ring.js'
 import { Ring } from './ring.js'
-
-export type PathLike = string | Buffer | URL
 
 type Callback = (error: Error | null, result: number) => void
 
@@ -28,8 +27,14 @@ class FileRequest extends Request {
   }
 }
 
+/** A FileHandle or a UringFile. */
+export interface FileHandleLike {
+  readonly fd: number
+  close(): Promise<void>
+}
+
 export interface StreamFileOptions extends StreamOptions {
-  fd?: number | FileHandle | null
+  fd?: number | FileHandleLike | null
   flags?: string | number
   mode?: string | number
   fs?: FileFunctions | null
@@ -40,28 +45,15 @@ export interface StreamFileOptions extends StreamOptions {
  * A FileHandle counts its users and closes when the last has gone. node:fs keeps the two methods for that to
  * itself, under symbols; where they are not found, the ring's own reference to the file has to do.
  */
-function countUser(handle: FileHandle, change: 'kRef' | 'kUnref'): void {
+function countUser(handle: FileHandleLike, change: 'kRef' | 'kUnref'): void {
   const prototype = Object.getPrototypeOf(handle)
   const symbol = Object.getOwnPropertySymbols(prototype).find(each => each.description === change)
   if (symbol !== undefined) prototype[symbol].call(handle)
 }
 
-function isFileHandle(value: unknown): value is FileHandle {
+function isFileHandle(value: unknown): value is FileHandleLike {
   return typeof value === 'object' && value !== null && 'fd' in value &&
-    typeof (value as FileHandle).createReadStream === 'function'
-}
-
-/** A path as node:fs keeps it. @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_INVALID_URL_SCHEME */
-function validPath(path: unknown): string | Buffer {
-  const plain = path instanceof URL ? fileURLToPath(path) : path
-  if (typeof plain !== 'string' && !(plain instanceof Uint8Array)) {
-    throw invalidArgType('path', 'of type string or an instance of Buffer or URL', path)
-  }
-  if (plain.includes('\0' as never) || (typeof plain !== 'string' && plain.includes(0))) {
-    throw invalidArgValue('path', path, 'must be a string, Uint8Array, or URL without null bytes')
-  }
-  if (typeof plain === 'string' || Buffer.isBuffer(plain)) return plain
-  return Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength)
+    typeof (value as Partial<FileHandle>).createReadStream === 'function'
 }
 
 /** The ring of a stream's options: a caller's own fs has one to itself. */
@@ -80,7 +72,7 @@ export class StreamFile {
   readonly path: string | Buffer | undefined
   /** The descriptor that was given; its position counts where no `start` does. */
   readonly given: number | null = null
-  readonly handle: (FileHandle & EventEmitter) | null = null
+  readonly handle: (FileHandleLike & EventEmitter) | null = null
   #use: RingUse | null = null
   /** How attaching the handle ended; undefined before. */
   #attached: Error | null | undefined
@@ -100,7 +92,7 @@ export class StreamFile {
     } else if (isFileHandle(fd)) {
       if (fs != null) throw notImplemented('FileHandle with fs')
       validateFd(fd.fd) // -1 once it is closed
-      this.handle = fd as FileHandle & EventEmitter
+      this.handle = fd as FileHandleLike & EventEmitter
       this.given = fd.fd
     } else {
       if (typeof fd !== 'number') throw invalidArgType('options.fd', 'of type number or an instance of FileHandle', fd)
@@ -142,14 +134,14 @@ export class StreamFile {
     const request = new FileRequest('open', (error, fd) => error !== null ? opened(error) : this.#attach(fd, opened))
     request.openArguments = [flags, mode]
     try {
-      request.position = openFlags(flags)
+      request.position = openFlags(flags) | O_CLOEXEC
       request.length = fileMode(mode)
     } catch (error) {
       // A caller's own fs may know flags of its own.
       if (this.options.fs == null) return opened(error as Error)
     }
     request.opcode = Opcode.openat
-    request.rwFlags = adopt
+    request.opFlags = adopt
     request.path = this.path!
     this.ring.start(request)
   }
@@ -167,7 +159,7 @@ export class StreamFile {
   sync(done: (error: Error | null) => void, dataOnly = false): void {
     const request = new FileRequest('fsync', done)
     request.opcode = Opcode.fsync
-    request.position = dataOnly ? FSYNC_DATASYNC : 0
+    request.opFlags = dataOnly ? FSYNC_DATASYNC : 0
     request.file = this.file
     this.ring.start(request)
   }

@@ -1,0 +1,292 @@
+/** UringFile: positional reads and writes of an open file. */
+import { EventEmitter } from 'node:events'
+import type { Stats } from 'node:fs'
+import { fstat, ftruncate } from 'node:fs'
+import { promisify } from 'node:util'
+import type { FixedBuffer } from './buffers.js'
+import type { OpenFile } from './engine.js'
+import { adopt } from './engine.js'
+import { errnoError } from './errors.js'
+import type { Position, TransferOptions } from './file-arguments.js'
+import { positionOf, readArguments, vectorArguments, writeArguments } from './file-arguments.js'
+import type { Memory } from './memory.js'
+import type { ReadStreamOptions, WriteStreamOptions } from './node-stream-options.js'
+import { UringReadStream } from './node-read-stream.js'
+import { UringWriteStream } from './node-write-stream.js'
+import type { Operation } from './operation.js'
+import type { Range } from './operations.js'
+import { ops } from './operations.js'
+import type { EngineChoice } from './options.js'
+import { operationBytesMax } from './options.js'
+import type { RingUse } from './ring.js'
+import { Ring } from './ring.js'
+import type { PathLike } from './path.js'
+import { validPath } from './path.js'
+import { firstBytes, withoutFirst } from './vectors.js'
+
+export interface OpenOptions {
+  /** Of a file that is made. Default 0o666. */
+  mode?: string | number
+  /** Another ring than the thread's shared one. */
+  ring?: Ring
+  /** Default 'auto'. */
+  engine?: EngineChoice
+  signal?: AbortSignal
+}
+
+interface Abortable { signal?: AbortSignal }
+export interface ReadResult<B> { bytesRead: number, buffer: B }
+export interface WriteResult<B> { bytesWritten: number, buffer: B }
+
+/** Streams count themselves among a file's users by methods of these names, as they do with a FileHandle. */
+const kRef = Symbol('kRef')
+const kUnref = Symbol('kUnref')
+
+const EBADF = -9
+/** Vectors of one write at most (UIO_MAXIOV of the kernel). */
+const vectorMax = 1024
+
+/**
+ * An open file, in place of FileHandle: the same names and signatures, and any number of operations in flight.
+ * Made by `open`. Emits 'close'.
+ */
+export class UringFile extends EventEmitter {
+  readonly ring: Ring
+  readonly #use: RingUse
+  #file: OpenFile | null
+  #pending = 0
+  #idle: (() => void) | null = null
+  #closing: Promise<void> | null = null
+
+  /** @internal */
+  constructor(ring: Ring, fd: number) {
+    super()
+    this.ring = ring
+    this.#use = ring.use()
+    this.#file = ring.engine.install(fd)
+  }
+
+  /** Its descriptor; -1 once it is closed. */
+  get fd(): number {
+    return this.#file?.fd ?? -1
+  }
+
+  /**
+   * Reads once, as FileHandle.read: `(buffer, offset, length, position)`, `(buffer, { offset, length, position })` or
+   * `({ buffer, ... })`. Fewer bytes than asked for mean the end, or a pipe that has no more now.
+   * Rejects with EBADF after close, and as `Ring.submit`.
+   * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE by the promise
+   */
+  async read<B extends Memory>(buffer: B, offset?: number | null, length?: number | null, position?: Position): Promise<ReadResult<B>>
+  async read<B extends Memory>(buffer: B, options?: TransferOptions & Abortable): Promise<ReadResult<B>>
+  async read<B extends Memory = Buffer>(options?: TransferOptions & Abortable & { buffer?: B }): Promise<ReadResult<B>>
+  async read(...args: any[]): Promise<ReadResult<Memory>> {
+    void this.#opened // a closed file says so before anything else
+    const { buffer, bytes, position } = readArguments(args)
+    if (bytes.byteLength === 0) return { bytesRead: 0, buffer }
+    const signal = signalOf(args)
+    if (bytes.byteLength <= operationBytesMax) {
+      return { bytesRead: await this.#run(ops.read(this.#opened, bytes, position), signal), buffer }
+    }
+    const bytesRead = await this.#pieces(bytes, position, false, (piece, at) =>
+      this.#run(ops.read(this.#opened, piece, at), signal))
+    return { bytesRead, buffer }
+  }
+
+  /**
+   * Writes all of it, as FileHandle.write: `(buffer, offset, length, position)`, `(buffer, { ... })` or
+   * `(string, position, encoding)`; short writes are continued.
+   */
+  async write<B extends Memory>(buffer: B, offset?: number | null, length?: number | null, position?: Position): Promise<WriteResult<B>>
+  async write<B extends Memory>(buffer: B, options?: TransferOptions & Abortable): Promise<WriteResult<B>>
+  async write(text: string, position?: Position, encoding?: BufferEncoding | null): Promise<WriteResult<string>>
+  async write(...args: any[]): Promise<WriteResult<Memory | string>> {
+    void this.#opened
+    const { buffer, bytes, position } = writeArguments(args)
+    if ((buffer as Memory).byteLength === 0) return { bytesWritten: 0, buffer }
+    const signal = signalOf(args)
+    const bytesWritten = await this.#pieces(bytes, position, true, (piece, at) =>
+      this.#run(ops.write(this.#opened, piece, at), signal))
+    return { bytesWritten, buffer }
+  }
+
+  /** Splits what one operation cannot carry; goes on after a short write, and ends at a short read. */
+  async #pieces(
+    bytes: Uint8Array, position: number | bigint | null, toTheEnd: boolean,
+    move: (piece: Uint8Array, at: number | bigint | null) => Promise<number>
+  ): Promise<number> {
+    let done = 0
+    do {
+      const piece = bytes.subarray(done, done + operationBytesMax)
+      const moved = await move(piece, later(position, done)).catch(error => { throw after(done, error, toTheEnd) })
+      done += moved
+      if (moved < piece.byteLength && !(toTheEnd && moved > 0)) break
+    } while (done < bytes.byteLength)
+    return done
+  }
+
+  /** One read into several buffers, in order. */
+  async readv<B extends Memory>(buffers: readonly B[], position?: Position): Promise<{ bytesRead: number, buffers: readonly B[] }> {
+    const operation = ops.readv(this.#opened, firstBytes(vectorArguments(buffers), operationBytesMax), positionOf(position))
+    return { bytesRead: await this.#run(operation), buffers }
+  }
+
+  /** Writes several buffers, in order; short writes are continued. */
+  async writev<B extends Memory>(buffers: readonly B[], position?: Position): Promise<{ bytesWritten: number, buffers: readonly B[] }> {
+    const all = vectorArguments(buffers)
+    let left = all.filter(each => each.byteLength > 0)
+    if (left.length === 0) left = all.slice(0, 1) // the kernel has a say even in writing nothing
+    const from = positionOf(position)
+    let bytesWritten = 0
+    void this.#opened
+    while (left.length > 0) {
+      const vector = firstBytes(left.slice(0, vectorMax), operationBytesMax)
+      const moved = await this.#run(ops.writev(this.#opened, vector, later(from, bytesWritten)))
+        .catch(error => { throw after(bytesWritten, error) })
+      if (moved === 0) break
+      bytesWritten += moved
+      left = withoutFirst(left, moved)
+    }
+    return { bytesWritten, buffers }
+  }
+
+  /** Reads into a buffer of a BufferPool, without a copy. */
+  async readFixed(buffer: FixedBuffer, position?: Position, range?: Range & Abortable): Promise<ReadResult<FixedBuffer>> {
+    return { bytesRead: await this.#run(ops.readFixed(this.#opened, buffer, positionOf(position), range), range?.signal), buffer }
+  }
+
+  /** Writes from a buffer of a BufferPool; short writes are continued. */
+  async writeFixed(buffer: FixedBuffer, position?: Position, range: Range & Abortable = {}): Promise<WriteResult<FixedBuffer>> {
+    const { offset = 0, length = buffer.length - offset, signal } = range
+    const from = positionOf(position)
+    let done = 0
+    do {
+      const rest = { offset: offset + done, length: length - done }
+      const moved = await this.#run(ops.writeFixed(this.#opened, buffer, later(from, done), rest), signal)
+        .catch(error => { throw after(done, error) })
+      if (moved === 0) break
+      done += moved
+    } while (done < length)
+    return { bytesWritten: done, buffer }
+  }
+
+  /** Waits until data and metadata are on the disk. */
+  async sync(): Promise<void> {
+    await this.#run(ops.fsync(this.#opened))
+  }
+
+  /** Waits until the data is on the disk. */
+  async datasync(): Promise<void> {
+    await this.#run(ops.fdatasync(this.#opened))
+  }
+
+  /** Cuts or extends the file to `length` bytes. */
+  async truncate(length = 0): Promise<void> {
+    await this.#hold(promisify(ftruncate)(this.#opened.fd, length))
+  }
+
+  /** Allocates space on the disk; `mode` of FALLOC_FL_*. */
+  async allocate(offset: number, length: number, mode = 0): Promise<void> {
+    await this.#run(ops.fallocate(this.#opened, offset, length, mode))
+  }
+
+  async stat(): Promise<Stats> {
+    return this.#hold(promisify(fstat)(this.#opened.fd))
+  }
+
+  /** A stream that reads from this file, and closes it unless `autoClose` is false. */
+  createReadStream(options: Omit<ReadStreamOptions, 'fd' | 'fs'> = {}): UringReadStream {
+    return new UringReadStream(null, { ...options, ring: this.ring, fd: this })
+  }
+
+  /** A stream that writes to this file, and closes it unless `autoClose` is false. */
+  createWriteStream(options: Omit<WriteStreamOptions, 'fd' | 'fs'> = {}): UringWriteStream {
+    return new UringWriteStream(null, { ...options, ring: this.ring, fd: this })
+  }
+
+  get #opened(): OpenFile {
+    if (this.#file === null || this.#closing !== null) throw errnoError(EBADF, 'fd')
+    return this.#file
+  }
+
+  async #run(operation: Operation, signal?: AbortSignal): Promise<number> {
+    const { result } = await this.#hold(this.ring.submit(operation, { signal }))
+    return result
+  }
+
+  /** The file stays open until the work on it is done. */
+  async #hold<T>(work: Promise<T>): Promise<T> {
+    this[kRef]()
+    try {
+      return await work
+    } finally {
+      this[kUnref]()
+    }
+  }
+
+  /** @internal */
+  [kRef](): void {
+    this.#pending++
+  }
+
+  /** @internal */
+  [kUnref](): void {
+    if (--this.#pending === 0) this.#idle?.()
+  }
+
+  /** Closes the file when everything in flight has ended. Later calls wait for the same. */
+  close(): Promise<void> {
+    if (this.#closing !== null) return this.#closing
+    this.#closing = this.#close()
+    this.emit('close') // as FileHandle does: when it begins to close
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    if (this.#pending > 0) await new Promise<void>(resolve => { this.#idle = resolve })
+    const file = this.#file!
+    this.#file = null
+    this.#use.leaving()
+    this.ring.engine.forget(file)
+    try {
+      await this.ring.submit(ops.close(file.fd))
+    } finally {
+      this.#use.left()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
+
+function signalOf(args: readonly unknown[]): AbortSignal | undefined {
+  const [first, second] = args as { signal?: AbortSignal }[]
+  return first?.signal ?? second?.signal
+}
+
+/** The error of a write that went on from a short one: what was written before counts. */
+function after(done: number, error: Error & { bytesWritten?: number }, writes = true): Error {
+  if (writes && done > 0) error.bytesWritten = done + (error.bytesWritten ?? 0)
+  return error
+}
+
+/** A position so many bytes further; null stays where the file is. */
+function later(position: number | bigint | null, bytes: number): number | bigint | null {
+  if (position === null || bytes === 0) return position
+  return typeof position === 'bigint' ? position + BigInt(bytes) : position + bytes
+}
+
+/**
+ * Opens a file. Rejects in Node's shape: `ENOENT: no such file or directory, open '/x'`.
+ *
+ * @param flags as in node:fs. Default 'r'
+ */
+export async function open(path: PathLike, flags: string | number = 'r', options: OpenOptions = {}): Promise<UringFile> {
+  const { mode = 0o666, engine, signal } = options
+  const ring = options.ring ?? Ring.shared(engine)
+  const operation = ops.openat(validPath(path), flags, mode)
+  operation.opFlags = adopt
+  const { result } = await ring.submit(operation, { signal })
+  return new UringFile(ring, result)
+}

@@ -1,0 +1,208 @@
+/** One operation of a caller's, from its building to its completion. */
+import type { FixedBuffer, Lease } from './buffers.js'
+import type { EngineBuffer } from './engine.js'
+import { IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode, Request } from './engine.js'
+import { abortError, errnoError, invalidState } from './errors.js'
+import { cannotBeDetached } from './memory.js'
+import type { FileStats } from './statx.js'
+import { parseStatx, statxBytes } from './statx.js'
+
+/** How an operation ended. */
+export interface Completion {
+  /** Bytes moved, a descriptor, or 0; a negative errno where an operation of a batch failed. */
+  result: number
+  /** IORING_CQE_F_* */
+  flags: number
+}
+
+/** Called with the completion of an operation; `error` is null where it succeeded. */
+export type CompletionCallback = (error: Error | null, result: number, flags: number) => void
+
+/** One operation, to be submitted once. */
+export class Operation extends Request {
+  /** Set by the ring that it is submitted to. @internal */
+  callback: CompletionCallback | null = null
+  /** Of a renaming. @internal */
+  destination: string | Buffer | undefined = undefined
+  /** Why it is to end early. @internal */
+  aborted: AbortSignal | null = null
+  /** A buffer of a pool that it uses, @internal */
+  fixed: FixedBuffer | null = null
+  /** and what keeps that from its pool until the completion. */
+  #lease: Lease | null = null
+  /** The closing of what it opened, where its caller never learned of it. @internal */
+  unclaimed: Operation | null = null
+
+  constructor(opcode: number, readonly syscall: string) {
+    super()
+    this.opcode = opcode
+  }
+
+  /** Begins only when every operation submitted before has ended. */
+  drain(): this {
+    return this.#flag(IOSQE_IO_DRAIN)
+  }
+
+  /**
+   * The next of the batch begins when this has succeeded in full; after a failure or a short transfer it is
+   * cancelled. To the kernel a statx, renameat or unlinkat that failed is no failure here: it breaks no link.
+   */
+  link(): this {
+    return this.#flag(IOSQE_IO_LINK)
+  }
+
+  /** The next of the batch begins when this has ended, however it did. */
+  hardlink(): this {
+    return this.#flag(IOSQE_IO_HARDLINK)
+  }
+
+  /** A worker of the kernel's does it from the start, where otherwise the submission itself would try. */
+  async(): this {
+    return this.#flag(IOSQE_ASYNC)
+  }
+
+  #flag(flag: number): this {
+    this.flags |= flag
+    return this
+  }
+
+  /** Whether the next operation of a batch belongs to the same chain. @internal */
+  get linksNext(): boolean {
+    return (this.flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK)) !== 0
+  }
+
+  /** Links to nothing: the last of a batch, whose flag would take in a stranger. @internal */
+  unlink(): void {
+    this.flags &= ~(IOSQE_IO_LINK | IOSQE_IO_HARDLINK)
+  }
+
+  /** @throws ERR_INVALID_STATE for a buffer that was released since. @internal */
+  check(): void {
+    void this.fixed?.lease
+  }
+
+  /** Takes what it needs beyond its own fields. @internal */
+  begin(_acquire: (bytes: number) => EngineBuffer): void {
+    if (this.fixed === null) return
+    this.#lease = this.fixed.lease
+    this.#lease.retain()
+  }
+
+  override completed(result: number, flags: number): void {
+    this.#lease?.release()
+    this.callback!(this.failure(result), result, flags)
+  }
+
+  /** What went wrong, if something did. @internal */
+  failure(result: number): Error | null {
+    if (this.aborted !== null) return this.#abortion(result)
+    return result < 0 ? this.error ?? errnoError(result, this.syscall, this.path ?? undefined, this.destination) : null
+  }
+
+  #abortion(result: number): Error {
+    const error = abortError(this.aborted!.reason)
+    if (this.opcode === Opcode.openat && result >= 0) this.unclaimed = closing(result)
+    // It was too late: the file has changed, and its owner must know.
+    const writes = this.opcode === Opcode.write || this.opcode === Opcode.writev
+    return writes && result > 0 ? Object.assign(error, { bytesWritten: result }) : error
+  }
+}
+
+function closing(fd: number): Operation {
+  const operation = new Operation(Opcode.close, 'close')
+  operation.file = { fd, index: -1 }
+  return operation
+}
+
+/**
+ * A read into a caller's memory. The kernel fills memory of ours, which is copied when it is done: the caller
+ * could detach its own meanwhile, and what was freed then may already be somebody else's.
+ */
+export class ReadOperation extends Operation {
+  /** What the caller wants filled. */
+  readonly #targets: readonly Uint8Array[]
+
+  constructor(target: Uint8Array | readonly Uint8Array[], opcode: number = Opcode.read, syscall = 'read') {
+    super(opcode, syscall)
+    this.#targets = target instanceof Uint8Array ? [target] : target
+    for (const { byteLength } of this.#targets) this.length += byteLength
+  }
+
+  override begin(acquire: (bytes: number) => EngineBuffer): void {
+    const [first] = this.#targets
+    if (this.#targets.length === 1 && cannotBeDetached(first)) this.memory = first
+    else this.buffer = acquire(this.length)
+  }
+
+  override failure(result: number): Error | null {
+    const { buffer } = this
+    if (buffer === null) return super.failure(result)
+    // A truncated datagram's result can be more than there is room for (MSG_TRUNC).
+    const fits = result <= 0 || this.#scatter(buffer, Math.min(result, this.length))
+    buffer.free()
+    return super.failure(result) ?? (fits ? null : invalidState('a buffer was detached while it was read into'))
+  }
+
+  #scatter(buffer: EngineBuffer, bytes: number): boolean {
+    let done = 0
+    for (const target of this.#targets) {
+      done += buffer.copyTo(target, done, bytes - done)
+      if (done === bytes) break
+    }
+    return done === bytes
+  }
+}
+
+/**
+ * A write from a caller's memory. The kernel reads that in place: where it was detached or shrunk meanwhile,
+ * nobody knows what was written.
+ */
+export class WriteOperation extends Operation {
+  readonly #bytes: number
+
+  constructor(readonly sources: readonly Uint8Array[], opcode: number, syscall = 'write') {
+    super(opcode, syscall)
+    this.#bytes = totalBytes(sources)
+  }
+
+  override failure(result: number): Error | null {
+    const stayed = totalBytes(this.sources) >= this.#bytes
+    return super.failure(result) ?? (stayed ? null : invalidState('a buffer was detached while it was being written'))
+  }
+}
+
+function totalBytes(views: readonly Uint8Array[]): number {
+  let sum = 0
+  for (const { byteLength } of views) sum += byteLength
+  return sum
+}
+
+/** A read into several buffers. */
+export class ReadVectorOperation extends ReadOperation {}
+
+/** Looks at a file. */
+export class StatOperation extends Operation {
+  constructor(readonly byPath: boolean) {
+    super(Opcode.statx, byPath ? 'stat' : 'fstat')
+    this.second = new Uint8Array(statxBytes)
+  }
+
+  override failure(result: number): Error | null {
+    if (!this.byPath && this.aborted === null && result < 0) return errnoError(result, this.syscall)
+    return super.failure(result)
+  }
+
+  /** What it saw, once it has completed. */
+  get stats(): FileStats {
+    return parseStatx(this.second!)
+  }
+}
+
+const ETIME = -62
+
+/** A timeout that has elapsed has not failed. */
+export class TimeoutOperation extends Operation {
+  override failure(result: number): Error | null {
+    return result === ETIME && this.aborted === null ? null : super.failure(result)
+  }
+}

@@ -1,0 +1,18 @@
+/** Paths as callers give them. */
+import { fileURLToPath } from 'node:url'
+import { invalidArgType, invalidArgValue } from './errors.js'
+
+export type PathLike = string | Buffer | URL
+
+/** A path as node:fs keeps it. @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_INVALID_URL_SCHEME */
+export function validPath(path: unknown): string | Buffer {
+  const plain = path instanceof URL ? fileURLToPath(path) : path
+  if (typeof plain !== 'string' && !(plain instanceof Uint8Array)) {
+    throw invalidArgType('path', 'of type string or an instance of Buffer or URL', path)
+  }
+  if (plain.includes('\0' as never) || (typeof plain !== 'string' && plain.includes(0))) {
+    throw invalidArgValue('path', path, 'must be a string, Uint8Array, or URL without null bytes')
+  }
+  if (typeof plain === 'string' || Buffer.isBuffer(plain)) return plain
+  return Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength)
+}

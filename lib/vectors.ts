@@ -1,0 +1,21 @@
+/** Vectors: buffers that one operation goes through in order. */
+
+/** As many of the views as `bytes` reach, the last one cut. */
+export function firstBytes(views: Uint8Array[], bytes: number): Uint8Array[] {
+  let rest = bytes
+  const parts: Uint8Array[] = []
+  for (const view of views) {
+    if (rest === 0) break
+    parts.push(view.byteLength <= rest ? view : view.subarray(0, rest))
+    rest -= parts.at(-1)!.byteLength
+  }
+  return parts
+}
+
+/** The views without their first `bytes`. */
+export function withoutFirst(views: Uint8Array[], bytes: number): Uint8Array[] {
+  let rest = bytes
+  let whole = 0
+  while (whole < views.length && views[whole].byteLength <= rest) rest -= views[whole++].byteLength
+  return rest === 0 ? views.slice(whole) : [views[whole].subarray(rest), ...views.slice(whole + 1)]
+}
