@@ -23,7 +23,7 @@ uring::Descriptor open_plainly(uint32_t slot) {
 
 uring::Descriptor open_adopted(uint32_t slot) {
   auto descriptor = open_plainly(slot);
-  descriptor.rw_flags = uring::Descriptor::adopt;
+  descriptor.op_flags = uring::Descriptor::adopt;
   return descriptor;
 }
 
@@ -85,7 +85,7 @@ TEST("an operation that fails adopts nothing") {
   DrivenEngine engine;
   const std::string nowhere = "/nowhere/at/all";
   auto failing = test::openat(0, nowhere, O_RDONLY, 0);
-  failing.rw_flags = uring::Descriptor::adopt;
+  failing.op_flags = uring::Descriptor::adopt;
   CHECK(engine.run(failing) < 0);
   const auto before = test::open_fds();
   engine->close_adopted();
@@ -102,7 +102,7 @@ TEST("only the result of an opening is a descriptor, whatever the slot was used 
   CHECK(is_open(0));
   CHECK(is_open(engine.run(open_adopted(0))));
   auto no_opening = test::nop(0);
-  no_opening.rw_flags = uring::Descriptor::adopt;
+  no_opening.op_flags = uring::Descriptor::adopt;
   CHECK_EQUAL(engine.run(no_opening), 0);
   engine->close_adopted();
   CHECK(is_open(0));

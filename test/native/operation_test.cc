@@ -33,7 +33,7 @@ void require_registration(DrivenEngine& engine, int64_t offset) {
 
 io_uring_sqe prepared(DrivenEngine& engine, const uring::Descriptor& descriptor) {
   io_uring_sqe sqe = {};
-  CHECK(uring::prepare(sqe, descriptor, engine->arena()));
+  CHECK(uring::prepare(sqe, descriptor, 0, engine->arena()));
   return sqe;
 }
 
@@ -43,7 +43,7 @@ TEST("an operation that is not known here is not prepared") {
   const uring::BufferArena arena;
   for (const int opcode : {int{IORING_OP_READV}, int{IORING_OP_SENDMSG}, 200, 255}) {
     io_uring_sqe sqe = {};
-    CHECK(!uring::prepare(sqe, operation(static_cast<uint8_t>(opcode), 0), arena));
+    CHECK(!uring::prepare(sqe, operation(static_cast<uint8_t>(opcode), 0), 0, arena));
   }
 }
 
@@ -52,6 +52,14 @@ TEST("the kernel never sees the flag of arena memory") {
   const int64_t offset = engine->arena().acquire(4096);
   const auto descriptor = test::with_flags(test::arena_read(0, 3, offset, 4096, 0), IOSQE_ASYNC);
   CHECK_EQUAL(prepared(engine, descriptor).flags, IOSQE_ASYNC);
+}
+
+TEST("receiving into arena memory stays receiving") {
+  DrivenEngine engine;
+  const int64_t offset = engine->arena().acquire(4096);
+  auto descriptor = test::arena_read(0, 3, offset, 4096, 0);
+  descriptor.opcode = IORING_OP_RECV;
+  CHECK_EQUAL(prepared(engine, descriptor).opcode, IORING_OP_RECV);
 }
 
 TEST("bytes written from memory are read back into other memory") {
@@ -161,7 +169,7 @@ TEST("the flags of a transfer reach the kernel: RWF_APPEND writes at the end") {
   test::TempFile file(Bytes(10, 'a'));
   const Bytes sent(5, 'b');
   auto descriptor = test::write(0, file.fd(), sent.data(), 5, 0);
-  descriptor.rw_flags = RWF_APPEND;
+  descriptor.op_flags = RWF_APPEND;
   CHECK_EQUAL(engine.run(descriptor), 5);
   Bytes expected(10, 'a');
   expected.insert(expected.end(), 5, 'b');
@@ -184,9 +192,9 @@ TEST("fsync takes its flags from the descriptor") {
   test::TempFile file(Bytes(10, 'a'));
   auto fsync = operation(IORING_OP_FSYNC, file.fd());
   CHECK_EQUAL(engine.run(fsync), 0);
-  fsync.position_low = IORING_FSYNC_DATASYNC;
+  fsync.op_flags = IORING_FSYNC_DATASYNC;
   CHECK_EQUAL(engine.run(fsync), 0);
-  fsync.position_low = 0x80;
+  fsync.op_flags = 0x80;
   CHECK_EQUAL(engine.run(fsync), -EINVAL);
   test::Pipe pipe;
   CHECK_EQUAL(engine.run(operation(IORING_OP_FSYNC, pipe.reader())), -EINVAL);

@@ -93,6 +93,7 @@ DrivenEngine::DrivenEngine(const uring::RingOptions& options) {
   header_.resize(uring::Shared::words);
   descriptors_.resize(entries);
   completions_.resize(entries);
+  extras_.resize(entries);
   counters_.resize(uring::Engine::counters);
   share(entries, 0);
 }
@@ -104,6 +105,7 @@ void DrivenEngine::share(uint32_t completions_max, uint32_t staged_before) {
   engine_.share({.header = header_.data(),
                  .descriptors = descriptors_.data(),
                  .descriptors_mask = static_cast<uint32_t>(descriptors_.size()) - 1,
+                 .extras = extras_.data(),
                  .completions = completions_.data(),
                  .completions_max = completions_max,
                  .counters = counters_.data()});

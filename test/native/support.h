@@ -55,6 +55,7 @@ class DrivenEngine {
   uring::Engine engine_;
   std::vector<uint32_t> header_;
   std::vector<uring::Descriptor> descriptors_;
+  std::vector<uint32_t> extras_;
   std::vector<uring::Completion> completions_;
   std::vector<double> counters_;
 };

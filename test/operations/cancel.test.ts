@@ -1,0 +1,200 @@
+import { closeSync, constants, fstatSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { open, ops, Ring } from '../../lib/index.js'
+import { readFifo } from '../helpers/fifo.js'
+import { makeFifo } from '../helpers/files.js'
+import { notUring, ringTest, withRing } from '../helpers/ring-state.js'
+import { patterned } from '../helpers/seeded.js'
+import { turns, until } from '../helpers/stream-events.js'
+
+const ring = Ring.shared()
+
+function openFifo(t: Test, flags: string | number = 'r+'): number {
+  return openSync(makeFifo(join(t.testdir(), 'fifo')), flags)
+}
+
+function isAbort(cause: unknown): { name: string, code: string, cause: unknown } {
+  return { name: 'AbortError', code: 'ABORT_ERR', cause }
+}
+
+ringTest('with an aborted signal nothing is submitted', async t => {
+  const { submitted } = ring.stats()
+  await t.rejects(ring.submit(ops.nop(), { signal: AbortSignal.abort('why') }), isAbort('why'))
+  t.equal(ring.stats().submitted, submitted)
+  const path = join(t.testdir(), 'never')
+  await t.rejects(open(path, 'w', { signal: AbortSignal.abort() }), { code: 'ABORT_ERR' })
+  t.throws(() => readFileSync(path), { code: 'ENOENT' })
+})
+
+ringTest('an operation that is aborted while it waits for admission never begins', async t => {
+  const fifo = openFifo(t)
+  await withRing(t, { entries: 2, cqEntries: 4 }, async ring => {
+    const { capacity } = ring.stats()
+    const blockers = Array.from({ length: capacity }, () => ring.submit(ops.read(fifo, Buffer.alloc(1))))
+    const path = join(t.testdir(), 'file')
+    const fd = openSync(path, 'w')
+    const controller = new AbortController()
+    const write = ring.submit(ops.write(fd, Buffer.from('NEVER'), 0), { signal: controller.signal })
+    t.equal(ring.stats().queued, 1)
+    const behind = ring.submit(ops.nop())
+    controller.abort('queued')
+    t.equal(ring.stats().queued, 1, 'the one behind it')
+    await t.rejects(write, isAbort('queued'))
+    writeSync(fifo, Buffer.alloc(capacity))
+    await Promise.all(blockers)
+    t.equal((await behind).result, 0)
+    t.equal(readFileSync(path).length, 0)
+    closeSync(fd)
+  })
+  closeSync(fifo)
+}, notUring)
+
+ringTest('an operation in flight is aborted, and takes nothing', async t => {
+  const fifo = openFifo(t)
+  const controller = new AbortController()
+  const buffer = Buffer.alloc(4, '-')
+  const read = ring.submit(ops.read(fifo, buffer), { signal: controller.signal })
+  const vector = ring.submit(ops.readv(fifo, [buffer, buffer]), { signal: controller.signal })
+  await turns(2)
+  t.equal(ring.stats().inFlight, 2)
+  controller.abort('in flight')
+  await t.rejects(read, isAbort('in flight'))
+  await t.rejects(vector, isAbort('in flight'))
+  writeSync(fifo, 'word')
+  t.equal(buffer.toString(), '----')
+  t.equal((await ring.submit(ops.read(fifo, buffer))).result, 4)
+  t.equal(buffer.toString(), 'word', 'the bytes are for the next one')
+  closeSync(fifo)
+}, notUring)
+
+ringTest('an operation that is aborted in the turn of its submission ends', async t => {
+  const fifo = openFifo(t)
+  for (let round = 0; round < 50; round++) {
+    const controller = new AbortController()
+    const reads = Array.from({ length: 10 }, () => ring.submit(ops.read(fifo, Buffer.alloc(1)), { signal: controller.signal }))
+    controller.abort()
+    const ended = await Promise.allSettled(reads)
+    if (!ended.every(each => each.status === 'rejected' && each.reason.code === 'ABORT_ERR')) t.same(ended, [])
+  }
+  t.equal(ring.stats().inFlight, 0)
+  closeSync(fifo)
+}, notUring)
+
+ringTest('a signal that is aborted after the completion changes nothing', async t => {
+  const controller = new AbortController()
+  const fd = openSync('/dev/zero', 'r')
+  const buffer = Buffer.alloc(16, 'x')
+  t.equal((await ring.submit(ops.read(fd, buffer), { signal: controller.signal })).result, 16)
+  const { submitted } = ring.stats()
+  controller.abort()
+  t.equal((await ring.submit(ops.nop())).result, 0)
+  t.equal(ring.stats().submitted, submitted + 1, 'the nop alone')
+  closeSync(fd)
+})
+
+ringTest('a signal ends everything that was given it, without warnings of a leak', async t => {
+  const fifo = openFifo(t)
+  const warnings: string[] = []
+  const warned = (warning: Error): void => { warnings.push(warning.name) }
+  process.on('warning', warned)
+  const controller = new AbortController()
+  const reads = Array.from({ length: 100 }, () => ring.submit(ops.read(fifo, Buffer.alloc(1)), { signal: controller.signal }))
+  const other = ring.submit(ops.read(fifo, Buffer.alloc(1)))
+  await turns(2)
+  controller.abort()
+  t.equal((await Promise.allSettled(reads)).filter(({ status }) => status === 'rejected').length, 100)
+  t.equal(ring.stats().inFlight, 1, 'the one without')
+  writeSync(fifo, 'x')
+  t.equal((await other).result, 1)
+  t.same(warnings, [])
+  process.off('warning', warned)
+  closeSync(fifo)
+}, notUring)
+
+ringTest('a write that was aborted too late tells how much it wrote', async t => {
+  const fifo = openFifo(t) // one that has room takes a write while it is submitted
+  const controller = new AbortController()
+  const { signal } = controller
+  const write = ring.submit(ops.write(fifo, Buffer.from('written ')), { signal })
+  const vector = ring.submit(ops.writev(fifo, [Buffer.from('and '), Buffer.from('more')]), { signal })
+  controller.abort('late')
+  const [first, second] = await Promise.all([write, vector].map(each => each.catch(error => error)))
+  t.match(first, { ...isAbort('late'), bytesWritten: 8 })
+  t.match(second, { ...isAbort('late'), bytesWritten: 8 })
+  const buffer = Buffer.alloc(16)
+  await ring.submit(ops.read(fifo, buffer))
+  t.equal(buffer.toString(), 'written and more')
+  closeSync(fifo)
+}, notUring)
+
+ringTest('an aborted write to a file tells what of it is in the file', async t => {
+  const path = join(t.testdir(), 'file')
+  const words = patterned(100_000)
+  for (let round = 0; round < 30; round++) {
+    const fd = openSync(path, 'w')
+    const controller = new AbortController()
+    const write = ring.submit(ops.write(fd, words, 0), { signal: controller.signal })
+    controller.abort()
+    const { code, bytesWritten = 0 } = await write.catch(error => error)
+    t.equal(code, 'ABORT_ERR')
+    t.ok(readFileSync(path).equals(words.subarray(0, bytesWritten)), `${bytesWritten} bytes`)
+    closeSync(fd)
+  }
+}, notUring)
+
+ringTest('a write to a full pipe that is aborted has written nothing, and says nothing of bytes', async t => {
+  const fd = openFifo(t, constants.O_RDWR)
+  const page = Buffer.alloc(65_536, 'f')
+  t.equal((await ring.submit(ops.write(fd, page))).result, page.length, 'it is full')
+  const controller = new AbortController()
+  const write = ring.submit(ops.write(fd, Buffer.alloc(4096, 'x')), { signal: controller.signal })
+  await turns(2)
+  controller.abort()
+  const error = await write.catch(error => error)
+  t.equal(error.code, 'ABORT_ERR')
+  t.notOk('bytesWritten' in error)
+  const held = await readFifo(fd, page.length)
+  t.ok(held.equals(page))
+  closeSync(fd)
+}, notUring)
+
+ringTest('a file that is opened in spite of the signal is closed', async t => {
+  const path = join(t.testdir(), 'file')
+  writeFileSync(path, 'x')
+  for (let round = 0; round < 20; round++) {
+    const controller = new AbortController()
+    const opened = round % 2 === 0
+      ? ring.submit(ops.openat(path), { signal: controller.signal }).then(({ result }) => closeSync(result))
+      : open(path, 'r', { signal: controller.signal }).then(file => file.close())
+    controller.abort()
+    await opened.catch(error => t.equal(error.code, 'ABORT_ERR'))
+  }
+}, notUring)
+
+ringTest('timeouts can be aborted', async t => {
+  const controller = new AbortController()
+  const timeout = ring.submit(ops.timeout(600_000), { signal: controller.signal })
+  await turns(2)
+  controller.abort()
+  await t.rejects(timeout, { code: 'ABORT_ERR' })
+}, notUring)
+
+ringTest('file.read ends with its signal and the file is usable', async t => {
+  const path = makeFifo(join(t.testdir(), 'fifo'))
+  const file = await open(path, 'r+')
+  const controller = new AbortController()
+  const forms = [
+    file.read({ buffer: Buffer.alloc(4), signal: controller.signal }),
+    file.read(Buffer.alloc(4), { signal: controller.signal })
+  ]
+  await until(() => ring.stats().inFlight === 2)
+  controller.abort('enough')
+  for (const read of forms) await t.rejects(read, isAbort('enough'))
+  await file.write('abc')
+  const { bytesRead, buffer } = await file.read(Buffer.alloc(4))
+  t.equal(buffer.toString('utf8', 0, bytesRead), 'abc')
+  const { fd } = file
+  await file.close()
+  t.throws(() => fstatSync(fd), { code: 'EBADF' })
+}, notUring)

@@ -1,0 +1,133 @@
+import { closeSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { ops, Ring } from '../../lib/index.js'
+import { makeFifo } from '../helpers/files.js'
+import { notUring, ringTest } from '../helpers/ring-state.js'
+import { patterned } from '../helpers/seeded.js'
+import { until } from '../helpers/stream-events.js'
+
+const ring = Ring.shared()
+const ECANCELED = -125
+const EBADF = -9
+const ETIME = -62
+
+async function resultsOf(operations: Parameters<Ring['batch']>[0]): Promise<number[]> {
+  return (await ring.batch(operations)).map(({ result }) => result)
+}
+
+ringTest('linked operations run one after the other', async t => {
+  const path = join(t.testdir(), 'file')
+  const fd = openSync(path, 'w+')
+  const words = patterned(50_000)
+  const back = Buffer.alloc(words.length)
+  for (let round = 0; round < 20; round++) {
+    words[0] = round
+    const results = await resultsOf([ops.write(fd, words, 0).async().link(), ops.fsync(fd).link(), ops.read(fd, back, 0)])
+    t.same(results, [words.length, 0, words.length])
+    t.ok(back.equals(words), 'the read sees what the write before it wrote')
+  }
+  closeSync(fd)
+}, notUring)
+
+ringTest('a failing link cancels the rest of its chain, and no other', async t => {
+  const path = join(t.testdir(), 'file')
+  const fd = openSync(path, 'w+')
+  const results = await resultsOf([
+    ops.write(fd, Buffer.from('first'), 0).link(), ops.write(999_999, Buffer.from('x')).link(), ops.write(fd, Buffer.from('NEVER'), 0).link(), ops.nop(),
+    ops.nop().link(), ops.write(fd, Buffer.from('other'), 5)
+  ])
+  t.same(results, [5, EBADF, ECANCELED, ECANCELED, 0, 5])
+  t.equal(readFileSync(path, 'utf8'), 'firstother')
+  closeSync(fd)
+}, notUring)
+
+ringTest('a hard link goes on after a failure', async t => {
+  const path = join(t.testdir(), 'file')
+  const fd = openSync(path, 'w+')
+  const results = await resultsOf([
+    ops.write(999_999, Buffer.from('x')).hardlink(), ops.write(fd, Buffer.from('written'), 0).hardlink(), ops.fsync(fd)
+  ])
+  t.same(results, [EBADF, 7, 0])
+  t.equal(readFileSync(path, 'utf8'), 'written')
+  closeSync(fd)
+}, notUring)
+
+ringTest('a short read breaks a soft link and not a hard one', async t => {
+  const path = join(t.testdir(), 'file')
+  writeFileSync(path, 'short')
+  const fd = openSync(path, 'r')
+  const buffer = Buffer.alloc(10)
+  t.same(await resultsOf([ops.read(fd, buffer, 0).link(), ops.nop()]), [5, ECANCELED])
+  t.same(await resultsOf([ops.read(fd, buffer, 0).hardlink(), ops.nop()]), [5, 0])
+  t.same(await resultsOf([ops.read(fd, buffer.subarray(0, 5), 0).link(), ops.nop()]), [5, 0])
+  closeSync(fd)
+}, notUring)
+
+ringTest('a drain waits for everything submitted before', async t => {
+  const fifo = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
+  const ended: string[] = []
+  const buffer = Buffer.alloc(1)
+  ring.submit(ops.read(fifo, buffer).async(), () => ended.push('read'))
+  ring.submit(ops.nop(), () => ended.push('nop'))
+  ring.submit(ops.nop().drain(), () => ended.push('drain'))
+  await until(() => ended.length === 1)
+  t.same(ended, ['nop'], 'the read waits for a byte, and the drain for the read')
+  writeSync(fifo, 'x')
+  await until(() => ended.length === 3)
+  t.same(ended, ['nop', 'read', 'drain'])
+  closeSync(fifo)
+}, notUring)
+
+ringTest('the flag of a link reaches no operation of somebody else', async t => {
+  const alone = ring.submit(ops.write(999_999, Buffer.from('x')).link())
+  const stranger = ring.submit(ops.nop())
+  const batch = ring.batch([ops.nop(), ops.write(999_999, Buffer.from('x')).link()])
+  const next = ring.batch([ops.nop().hardlink(), ops.nop().link()])
+  await t.rejects(alone, { code: 'EBADF' })
+  t.equal((await stranger).result, 0)
+  t.same((await batch).map(({ result }) => result), [0, EBADF])
+  t.same((await next).map(({ result }) => result), [0, 0])
+}, notUring)
+
+ringTest('many single operations with a link do not become a chain that is too long', async t => {
+  const small = new Ring({ entries: 4 })
+  const all = await Promise.all(Array.from({ length: 300 }, () => small.submit(ops.nop().link())))
+  t.equal(all.filter(({ result }) => result === 0).length, 300)
+  await small.close()
+}, notUring)
+
+ringTest('operations done by a worker give the same', async t => {
+  const path = join(t.testdir(), 'file')
+  const fd = openSync(path, 'w+')
+  const words = patterned(100_000)
+  const back = Buffer.alloc(words.length)
+  t.equal((await ring.submit(ops.write(fd, words, 0).async())).result, words.length)
+  t.equal((await ring.submit(ops.read(fd, back, 0).async())).result, words.length)
+  t.ok(back.equals(words))
+  await t.rejects(ring.submit(ops.read(999_999, back).async()), { code: 'EBADF' })
+  closeSync(fd)
+}, notUring)
+
+ringTest('a linked timeout cancels what it is linked to, and not what ends in time', async t => {
+  const fifo = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
+  const buffer = Buffer.alloc(8)
+  const [read, timeout] = await resultsOf([ops.read(fifo, buffer).link(), ops.linkTimeout(10)])
+  t.equal(read, ECANCELED)
+  t.equal(timeout, ETIME)
+  writeSync(fifo, 'in time')
+  const [inTime, unused] = await resultsOf([ops.read(fifo, buffer.subarray(0, 7)).link(), ops.linkTimeout(600_000)])
+  t.equal(inTime, 7)
+  t.equal(unused, ECANCELED)
+  t.equal(buffer.toString('utf8', 0, 7), 'in time')
+  closeSync(fifo)
+}, notUring)
+
+ringTest('a chain opens, renames and removes in the order of its links', async t => {
+  const directory = t.testdir()
+  const [first, second] = [join(directory, 'first'), join(directory, 'second')]
+  const [opened, ...rest] = await resultsOf([ops.openat(first, 'wx').link(), ops.renameat(first, second).link(), ops.statx(second)])
+  t.ok(opened > 0)
+  t.same(rest, [0, 0])
+  t.ok(statSync(second).isFile())
+  t.same(await resultsOf([ops.close(opened).link(), ops.unlinkat(second).link(), ops.openat(second).link(), ops.nop()]), [0, 0, -2, ECANCELED])
+}, notUring)
