@@ -1,15 +1,13 @@
 /** Rings: what may be in flight at once, and who waits. */
-import type { Engine, EngineBuffer, EngineKind, EngineStats, Request } from './engine.js'
-import { ThreadsEngine } from './engine-threads.js'
-import { UringEngine } from './engine-uring.js'
 import { onAbort, validateSignal } from './abort.js'
-import { abortError, invalidArgType, invalidState, uringUnavailable } from './errors.js'
-import { loadNative } from './native.js'
+import { createEngine } from './create-engine.js'
+import type { Engine, EngineBuffer, EngineKind, EngineStats, Request } from './engine.js'
+import { abortError, invalidArgType, invalidState } from './errors.js'
 import type { Completion, CompletionCallback } from './operation.js'
 import { Operation } from './operation.js'
-import type { EngineChoice, QueueSizes, RingOptions } from './options.js'
-import { engineChoice, queueSizes, validateInteger } from './options.js'
-import { refusalReason } from './probe.js'
+import type { EngineChoice, RingOptions } from './options.js'
+import { engineChoice, validateInteger } from './options.js'
+import { RequestQueue } from './request-queue.js'
 
 /** Above this share of the capacity windows shrink and no read is made ahead; */
 const highWater = 3 / 4
@@ -55,9 +53,7 @@ export class Ring {
   readonly #engine: Engine
   #inFlight = 0
   #ready = 0
-  #queued = 0
-  #first: Request | null = null
-  #last: Request | null = null
+  readonly #queue = new RequestQueue()
   readonly #windows = new Set<Window>()
   #pressure = false
   #shrinks = 0
@@ -74,9 +70,7 @@ export class Ring {
    * the kernel refuses
    */
   constructor(options: RingOptions = {}) {
-    this.#engine = options.fs !== undefined
-      ? new ThreadsEngine(this, options.fs)
-      : createEngine(this, options)
+    this.#engine = createEngine(this, options)
   }
 
   /** The ring of this thread, made at the first call. */
@@ -208,8 +202,8 @@ export class Ring {
   /** Starts a request, or queues it behind those that came before. @internal */
   start(request: Request): void {
     this.#refuseClosed()
-    if (this.#first === null && this.#fits(request)) this.#admit(request)
-    else this.#enqueue(request)
+    if (this.#queue.first === null && this.#fits(request)) this.#admit(request)
+    else this.#queue.push(request)
   }
 
   #fits({ chain }: Request): boolean {
@@ -218,7 +212,7 @@ export class Ring {
 
   /** Starts a request that nobody waits for yet, if there is room to spare. @internal */
   tryStart(request: Request): boolean {
-    if (this.#first !== null || this.#pressure) return false
+    if (this.#queue.first !== null || this.#pressure) return false
     if (this.#inFlight + this.#ready >= this.#engine.capacity * highWater) {
       this.#press()
       return false
@@ -266,9 +260,9 @@ export class Ring {
 
   /** After something ended or was taken: the next in the queue, and the pressure. */
   #settle(): void {
-    while (this.#first !== null && this.#fits(this.#first)) {
-      const request = this.#first
-      this.#dequeue(request)
+    while (this.#queue.first !== null && this.#fits(this.#queue.first)) {
+      const request = this.#queue.first
+      this.#queue.remove(request)
       this.#admit(request)
     }
     if (this.#pressure && this.#inFlight + this.#ready < this.#engine.capacity * lowWater) this.#pressure = false
@@ -290,7 +284,7 @@ export class Ring {
   cancel(request: Request): void {
     if (request.waiter !== null) return this.cancel(request.waiter)
     if (request.queued) {
-      this.#dequeue(request)
+      this.#queue.remove(request)
       request.completed(ECANCELED, 0)
     } else {
       this.#engine.cancel(request)
@@ -318,32 +312,12 @@ export class Ring {
     for (const window of this.#windows) if (window.shrink(share)) this.#shrinks++
   }
 
-  #enqueue(request: Request): void {
-    request.queued = true
-    request.previous = this.#last
-    if (this.#last === null) this.#first = request
-    else this.#last.next = request
-    this.#last = request
-    this.#queued++
-  }
-
-  #dequeue(request: Request): void {
-    const { previous, next } = request
-    if (previous === null) this.#first = next
-    else previous.next = next
-    if (next === null) this.#last = previous
-    else next.previous = previous
-    request.previous = request.next = null
-    request.queued = false
-    this.#queued--
-  }
-
   /** Counters of this ring, read without a system call. */
   stats(): RingStats {
     const { capacity } = this.#engine
     return {
       engine: this.#engine.kind,
-      queued: this.#queued,
+      queued: this.#queue.length,
       inFlight: this.#inFlight,
       ready: this.#ready,
       capacity,
@@ -396,29 +370,3 @@ export class Ring {
 }
 
 const sharedRings = new Map<EngineChoice, Ring>()
-
-function createEngine(ring: Ring, options: RingOptions): Engine {
-  const choice = engineChoice(options.engine)
-  if (choice === 'threads') return new ThreadsEngine(ring)
-  const sizes = queueSizes(options)
-  let refusal: NodeJS.ErrnoException
-  try {
-    return openEngine(ring, sizes)
-  } catch (error) {
-    refusal = error as Error
-  }
-  const { code = 'ERR_DLOPEN_FAILED' } = refusal
-  if (choice === 'uring') throw uringUnavailable(code, refusalReason(refusal))
-  return new ThreadsEngine(ring)
-}
-
-function openEngine(ring: Ring, [first, ...smaller]: QueueSizes[]): Engine {
-  const addon = loadNative()
-  if (addon instanceof Error) throw addon
-  try {
-    return new UringEngine(addon, ring, first.entries, first.cqEntries)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOMEM' || smaller.length === 0) throw error
-    return openEngine(ring, smaller)
-  }
-}
