@@ -208,10 +208,20 @@ export class UringWriteStream extends Writable {
     }
   }
 
+  /**
+   * Leases are limited by their number: their memory is the ring's, and one of 1 MiB would fill the high-water mark
+   * alone, so that a pipe had one write in flight (1.4x as slow).
+   */
+  get #countsLeases(): boolean {
+    const { leases, pendingWrites } = this.#window!
+    return leases > 0 && leases === pendingWrites
+  }
+
   get #full(): boolean {
     const window = this.#window
     if (window === null) return false
-    return window.pendingBytes >= this.writableHighWaterMark || (window.ring.pressure && window.pendingBytes > 0)
+    if (window.ring.pressure && window.pendingBytes > 0) return true
+    return this.#countsLeases ? window.leases >= this.#writeBehind : window.pendingBytes >= this.writableHighWaterMark
   }
 
   /** @internal */
@@ -263,8 +273,9 @@ export class UringWriteStream extends Writable {
 
   #drain(): void {
     if (!this.writableNeedDrain || lengthInBuffer.call(this) > 0) return
-    const { callersBytes, pendingBytes } = this.#window!
-    if (callersBytes > 0 || pendingBytes > this.writableHighWaterMark / 2) return
+    const { callersBytes, pendingBytes, leases } = this.#window!
+    if (callersBytes > 0) return
+    if (this.#countsLeases ? leases > this.#writeBehind / 2 : pendingBytes > this.writableHighWaterMark / 2) return
     this.#needDrain = false
     super.emit('drain')
   }

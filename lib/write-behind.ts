@@ -1,7 +1,6 @@
 /** The window of writes under every writable. */
 import { constants } from 'node:os'
-import type { Lease } from './buffers.js'
-import { Loan, WindowBuffers } from './buffers.js'
+import { Lease, Loan, WindowBuffers } from './buffers.js'
 import type { FileFacts, OpenFile } from './engine.js'
 import { currentPosition, Opcode, Request } from './engine.js'
 import { errnoError, invalidState } from './errors.js'
@@ -86,6 +85,8 @@ export class WriteBehind implements Window {
   written = 0
   /** Bytes of the caller's own memory that the kernel may still read. */
   callersBytes = 0
+  /** Leased chunks not yet written. */
+  leases = 0
   #accepted = 0
   readonly #start: number
   #next: number
@@ -171,6 +172,7 @@ export class WriteBehind implements Window {
     this.#accepted += chunk.length
     if (lease !== undefined) {
       this.#flushGather()
+      this.leases++
       const here = lease.buffer.engine === this.ring.engine
       if (here) this.#push(lease, null, chunk.byteOffset - lease.chunk.byteOffset, chunk.length)
       else this.#push(lease, chunk, 0, chunk.length)
@@ -292,8 +294,13 @@ export class WriteBehind implements Window {
     this.#started -= first
   }
 
+  #releaseLoan(loan: Loan): void {
+    if (loan instanceof Lease) this.leases--
+    loan.release()
+  }
+
   #release(write: ChunkWrite): void {
-    if (write.loan !== null) write.loan.release()
+    if (write.loan !== null) this.#releaseLoan(write.loan)
     else this.callersBytes -= write.size
   }
 
