@@ -25,7 +25,7 @@ export class Loan {
 
 /** A chunk lent to consumers, counted by those who use it; the last to release it ends the loan. */
 export class Lease extends Loan {
-  #references = 1
+  private _references = 1
 
   constructor(buffer: EngineBuffer, length: number, home: (buffer: EngineBuffer) => void) {
     super(buffer, length, home)
@@ -34,11 +34,11 @@ export class Lease extends Loan {
   }
 
   retain(): void {
-    this.#references++
+    this._references++
   }
 
   override release(): void {
-    if (--this.#references > 0) return
+    if (--this._references > 0) return
     lent--
     super.release()
   }
@@ -55,8 +55,8 @@ export function leaseOf(chunk: Uint8Array): Lease | undefined {
 
 /** Buffers of one window, kept for reuse while it is open. */
 export class WindowBuffers {
-  readonly #free: EngineBuffer[] = []
-  #closed = false
+  private readonly _free: EngineBuffer[] = []
+  private _closed = false
 
   /**
    * @param bytes of each buffer
@@ -67,34 +67,34 @@ export class WindowBuffers {
   ) {}
 
   acquire(): EngineBuffer {
-    return this.#free.pop() ?? this.source.acquireBuffer(this.bytes)
+    return this._free.pop() ?? this.source.acquireBuffer(this.bytes)
   }
 
   readonly release = (buffer: EngineBuffer): void => {
-    if (this.#closed || this.#free.length >= this.keep) buffer.free()
-    else this.#free.push(buffer)
+    if (this._closed || this._free.length >= this.keep) buffer.free()
+    else this._free.push(buffer)
   }
 
   /** Buffers still in use are freed as they come back. */
   close(): void {
-    this.#closed = true
-    for (const buffer of this.#free.splice(0)) buffer.free()
+    this._closed = true
+    for (const buffer of this._free.splice(0)) buffer.free()
   }
 }
 
 /** A buffer of a BufferPool: registered with the kernel where it can be, never moved, held until released. */
 export class FixedBuffer {
-  #lease: Lease | null
+  private _lease: Lease | null
 
   /** @internal */
   constructor(lease: Lease) {
-    this.#lease = lease
+    this._lease = lease
   }
 
   /** @internal */
   get lease(): Lease {
-    if (this.#lease === null) throw invalidState('the buffer was released')
-    return this.#lease
+    if (this._lease === null) throw invalidState('the buffer was released')
+    return this._lease
   }
 
   /** Its memory. @throws ERR_INVALID_STATE after `release` */
@@ -113,12 +113,12 @@ export class FixedBuffer {
    */
   release(): void {
     const { lease } = this
-    this.#lease = null
+    this._lease = null
     lease.release()
   }
 
   [Symbol.dispose](): void {
-    if (this.#lease !== null) this.release()
+    if (this._lease !== null) this.release()
   }
 }
 
@@ -126,10 +126,10 @@ interface Waiter { resolve: (buffer: FixedBuffer) => void, reject: (error: Error
 
 /** A fixed number of buffers of one size, from the ring's registered memory as far as it goes. */
 export class BufferPool {
-  readonly #size: number
-  readonly #free: EngineBuffer[] = []
-  readonly #waiting = new Set<Waiter>()
-  #closed = false
+  private readonly _size: number
+  private readonly _free: EngineBuffer[] = []
+  private readonly _waiting = new Set<Waiter>()
+  private _closed = false
 
   /**
    * @param options.bufferSize bytes of each buffer; up to 2 MiB they can be registered
@@ -139,13 +139,13 @@ export class BufferPool {
   constructor(ring: { engine: { acquireBuffer(bytes: number): EngineBuffer } }, options: { bufferSize: number, count: number }) {
     validateInteger(options.bufferSize, 'options.bufferSize', 1, operationBytesMax)
     validateInteger(options.count, 'options.count', 1)
-    this.#size = options.bufferSize
-    for (let i = 0; i < options.count; i++) this.#free.push(ring.engine.acquireBuffer(this.#size))
+    this._size = options.bufferSize
+    for (let i = 0; i < options.count; i++) this._free.push(ring.engine.acquireBuffer(this._size))
   }
 
   /** How many buffers nobody has. */
   get free(): number {
-    return this.#free.length
+    return this._free.length
   }
 
   /**
@@ -157,45 +157,45 @@ export class BufferPool {
     if (signal?.aborted) throw abortError(signal.reason)
     const free = this.tryAcquire()
     if (free !== null) return free
-    const { promise, waiter } = this.#wait()
+    const { promise, waiter } = this._wait()
     if (signal === undefined) return promise
     const forget = onAbort(signal, () => {
-      if (this.#waiting.delete(waiter)) waiter.reject(abortError(signal.reason))
+      if (this._waiting.delete(waiter)) waiter.reject(abortError(signal.reason))
     })
     return promise.finally(forget)
   }
 
   /** A buffer if there is one, else null. @throws ERR_INVALID_STATE when the pool is closed */
   tryAcquire(): FixedBuffer | null {
-    if (this.#closed) throw invalidState('the pool is closed')
-    const buffer = this.#free.pop()
-    return buffer === undefined ? null : this.#lend(buffer)
+    if (this._closed) throw invalidState('the pool is closed')
+    const buffer = this._free.pop()
+    return buffer === undefined ? null : this._lend(buffer)
   }
 
-  #wait(): { promise: Promise<FixedBuffer>, waiter: Waiter } {
+  private _wait(): { promise: Promise<FixedBuffer>, waiter: Waiter } {
     let waiter!: Waiter
     const promise = new Promise<FixedBuffer>((resolve, reject) => { waiter = { resolve, reject } })
-    this.#waiting.add(waiter)
+    this._waiting.add(waiter)
     return { promise, waiter }
   }
 
-  #lend(buffer: EngineBuffer): FixedBuffer {
-    return new FixedBuffer(new Lease(buffer, this.#size, this.#takeBack))
+  private _lend(buffer: EngineBuffer): FixedBuffer {
+    return new FixedBuffer(new Lease(buffer, this._size, this._takeBack))
   }
 
-  readonly #takeBack = (buffer: EngineBuffer): void => {
-    if (this.#closed) return buffer.free()
-    const [next] = this.#waiting
-    if (next === undefined) return void this.#free.push(buffer)
-    this.#waiting.delete(next)
-    next.resolve(this.#lend(buffer))
+  private readonly _takeBack = (buffer: EngineBuffer): void => {
+    if (this._closed) return buffer.free()
+    const [next] = this._waiting
+    if (next === undefined) return void this._free.push(buffer)
+    this._waiting.delete(next)
+    next.resolve(this._lend(buffer))
   }
 
   /** Gives the memory back to the ring: buffers that are out, as they are released. */
   close(): void {
-    this.#closed = true
-    for (const waiter of this.#waiting) waiter.reject(invalidState('the pool is closed'))
-    this.#waiting.clear()
-    for (const buffer of this.#free.splice(0)) buffer.free()
+    this._closed = true
+    for (const waiter of this._waiting) waiter.reject(invalidState('the pool is closed'))
+    this._waiting.clear()
+    for (const buffer of this._free.splice(0)) buffer.free()
   }
 }

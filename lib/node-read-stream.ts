@@ -31,25 +31,25 @@ export class UringReadStream extends Readable {
   readonly end: number
   /** Bytes handed to the stream so far. */
   bytesRead = 0
-  readonly #file: StreamFile
-  readonly #chunkSize: number
+  private readonly _file: StreamFile
+  private readonly _chunkSize: number
   /** The chunk size is the caller's choice. */
-  readonly #chosenSize: boolean
-  readonly #readAhead: number
-  #window: ReadAhead | null = null
+  private readonly _chosenSize: boolean
+  private readonly _readAhead: number
+  private _window: ReadAhead | null = null
   /** Base class or iterator wait for a chunk. */
-  #wanted = false
-  #iterator: PullIterator | null = null
-  #failed = false
+  private _wanted = false
+  private _iterator: PullIterator | null = null
+  private _failed = false
   /** Aborted before it began. */
-  #neverOpens = false
-  #leased: boolean
+  private _neverOpens = false
+  private _leased: boolean
   /** Leased by ourselves, for a pipe into a stream that takes leases. */
-  #handsOver = false
+  private _handsOver = false
   /** Leases of what the consumer has now, and of what is in Readable's buffer. */
-  #current: Lease[] = []
-  #buffered: Lease[] = []
-  readonly #async = new AsyncResource('URINGREADSTREAM')
+  private _current: Lease[] = []
+  private _buffered: Lease[] = []
+  private readonly _async = new AsyncResource('URINGREADSTREAM')
 
   constructor(path: PathLike | null | undefined, options?: ReadStreamOptions | BufferEncoding | null) {
     const given = streamOptions<ReadStreamOptions>(options)
@@ -63,11 +63,11 @@ export class UringReadStream extends Readable {
       autoDestroy: given.autoClose ?? true,
       highWaterMark: given.highWaterMark ?? chunkSize
     })
-    this.#file = file
-    this.#chunkSize = chunkSize
-    this.#chosenSize = given.chunkSize !== undefined || given.highWaterMark !== undefined
-    this.#readAhead = readAhead
-    this.#leased = given.buffers === 'leased'
+    this._file = file
+    this._chunkSize = chunkSize
+    this._chosenSize = given.chunkSize !== undefined || given.highWaterMark !== undefined
+    this._readAhead = readAhead
+    this._leased = given.buffers === 'leased'
     this.path = file.path as string | Buffer
     this.fd = file.given
     this.flags = given.flags ?? 'r'
@@ -76,7 +76,7 @@ export class UringReadStream extends Readable {
     this.end = given.end ?? Infinity
     file.use(() => this.destroy())
     if (given.signal != null) {
-      this.#neverOpens = given.signal.aborted
+      this._neverOpens = given.signal.aborted
       addAbortSignal(given.signal, this)
     }
   }
@@ -97,132 +97,132 @@ export class UringReadStream extends Readable {
 
   /** @internal */
   override _construct(callback: (error?: Error | null) => void): void {
-    if (this.#neverOpens) return callback()
+    if (this._neverOpens) return callback()
     const given = this.fd !== null
-    this.#file.open(this.flags, this.mode, error => this.#async.runInAsyncScope(() => {
+    this._file.open(this.flags, this.mode, error => this._async.runInAsyncScope(() => {
       if (error !== null) return callback(error)
-      this.#open()
+      this._open()
       callback()
       if (!given) {
         this.emit('open', this.fd)
         this.emit('ready')
       }
-      this.#iterator?.pump() // it began to wait before there was a window
+      this._iterator?.pump() // it began to wait before there was a window
     }))
   }
 
-  #open(): void {
-    const { file, ring, facts } = this.#file
+  private _open(): void {
+    const { file, ring, facts } = this._file
     this.fd = file!.fd
-    this.#window = new ReadAhead({
+    this._window = new ReadAhead({
       ring,
       file: file!,
       facts,
       start: this.start,
       length: this.end - (this.start ?? 0) + 1,
-      chunkSize: this.#handsOver && !this.#chosenSize ? chunkSizeLeased : this.#chunkSize,
-      readAhead: this.#readAhead,
-      leased: this.#leased || this.#handsOver,
-      readable: () => this.#async.runInAsyncScope(this.#pump, this)
+      chunkSize: this._handsOver && !this._chosenSize ? chunkSizeLeased : this._chunkSize,
+      readAhead: this._readAhead,
+      leased: this._leased || this._handsOver,
+      readable: () => this._async.runInAsyncScope(this._pump, this)
     })
   }
 
   /** @internal */
   override _read(): void {
-    if (this.#iterator !== null) return // it takes for itself
-    this.#wanted = true
-    if (this.#handsOver) process.nextTick(() => this.#pump()) // what is handed over skips Readable's buffer
-    else if (!this.#paused) this.#pump(false)
+    if (this._iterator !== null) return // it takes for itself
+    this._wanted = true
+    if (this._handsOver) process.nextTick(() => this._pump()) // what is handed over skips Readable's buffer
+    else if (!this._paused) this._pump(false)
   }
 
   /**
    * Pushes what the window has, for as long as someone wants it.
    * @param direct false inside `_read`, where Readable keeps what is pushed until later
    */
-  #pump(direct = true): void {
-    if (this.#iterator !== null) return this.#iterator.pump()
-    while (this.#wanted && !this.destroyed) {
-      if (direct && this.#paused) return // `resume` or `read` goes on
-      const chunk = this.#take()
+  private _pump(direct = true): void {
+    if (this._iterator !== null) return this._iterator.pump()
+    while (this._wanted && !this.destroyed) {
+      if (direct && this._paused) return // `resume` or `read` goes on
+      const chunk = this._take()
       if (chunk === null) return
       const lease = leaseOf(chunk)
-      if (lease === undefined) this.#wanted = this.push(chunk)
-      else this.#pushLeased(chunk, lease, direct)
+      if (lease === undefined) this._wanted = this.push(chunk)
+      else this._pushLeased(chunk, lease, direct)
       // Not more than one inside _read: it goes into Readable's buffer there, a chunk at a time.
-      if (!direct) this.#wanted = false
+      if (!direct) this._wanted = false
     }
   }
 
   /** While nobody takes leases they stay in the window: Readable's buffer is for chunks that may be kept. */
-  get #paused(): boolean {
-    return (this.#leased || this.#handsOver) && this.readableFlowing === false && this.listenerCount('readable') === 0
+  private get _paused(): boolean {
+    return (this._leased || this._handsOver) && this.readableFlowing === false && this.listenerCount('readable') === 0
   }
 
   /** The next chunk; null at the end and after an error, which are passed on, and when there is none yet. */
-  #take(): Buffer | null {
+  private _take(): Buffer | null {
     if (this.destroyed) return null
-    const window = this.#window!
+    const window = this._window!
     const chunk = window.take()
     if (chunk !== null) {
       this.bytesRead += chunk.length
       return chunk
     }
-    if (window.error !== null) this.#fail(window.error)
-    else if (window.ended) this.#finish()
+    if (window.error !== null) this._fail(window.error)
+    else if (window.ended) this._finish()
     return null
   }
 
   /** Once: with autoClose false the stream stays open, as fs streams do. */
-  #fail(error: Error): void {
-    if (this.#failed) return
-    this.#failed = true
+  private _fail(error: Error): void {
+    if (this._failed) return
+    this._failed = true
     if (this.autoClose) this.destroy(error)
     else this.emit('error', error)
   }
 
-  #finish(): void {
-    this.#wanted = false
-    if (this.start === undefined) this.#file.leaveAt(this.bytesRead)
+  private _finish(): void {
+    this._wanted = false
+    if (this.start === undefined) this._file.leaveAt(this.bytesRead)
     this.push(null)
-    if (this.#iterator !== null) super.read(0) // nobody else would ask for the end
+    if (this._iterator !== null) super.read(0) // nobody else would ask for the end
   }
 
-  #pushLeased(chunk: Buffer, lease: Lease, direct: boolean): void {
+  private _pushLeased(chunk: Buffer, lease: Lease, direct: boolean): void {
     const now = direct && this.readableFlowing === true && this.readableLength === 0
     // Chunks of our own lending go to a pipe that takes leases, and to nobody else.
-    if (!this.#leased && !(now && this.#handsOver && this.listenerCount('data') === 1)) {
-      this.#wanted = this.push(Buffer.from(chunk))
+    if (!this._leased && !(now && this._handsOver && this.listenerCount('data') === 1)) {
+      this._wanted = this.push(Buffer.from(chunk))
       return lease.release()
     }
-    if (now) this.#deliver([lease])
-    else this.#buffered.push(lease)
-    this.#wanted = this.push(chunk)
-    if (this.readableEncoding !== null) this.#returnBuffered() // decoded: nobody sees the memory
+    if (now) this._deliver([lease])
+    else this._buffered.push(lease)
+    this._wanted = this.push(chunk)
+    if (this.readableEncoding !== null) this._returnBuffered() // decoded: nobody sees the memory
   }
 
   /** The consumer gets these leases, so those before are over. */
-  #deliver(leases: Lease[]): void {
-    for (const lease of this.#current) lease.release()
-    this.#current = leases
+  private _deliver(leases: Lease[]): void {
+    for (const lease of this._current) lease.release()
+    this._current = leases
   }
 
-  #returnBuffered(): void {
-    for (const lease of this.#buffered.splice(0)) lease.release()
+  private _returnBuffered(): void {
+    for (const lease of this._buffered.splice(0)) lease.release()
   }
 
   override resume(): this {
     super.resume()
-    if (this.#wanted) process.nextTick(() => this.#pump())
+    if (this._wanted) process.nextTick(() => this._pump())
     return this
   }
 
   /** @internal */
   override read(size?: number): any {
-    if (size !== 0 && this.#wanted && this.#paused) this.#pump(false)
+    if (size !== 0 && this._wanted && this._paused) this._pump(false)
     const chunk = super.read(size)
     // What was in the buffer is the consumer's once the buffer is empty.
-    if (this.#buffered.length > 0 && chunk !== null && this.readableLength === 0) {
-      this.#deliver(this.#buffered.splice(0))
+    if (this._buffered.length > 0 && chunk !== null && this.readableLength === 0) {
+      this._deliver(this._buffered.splice(0))
     }
     return chunk
   }
@@ -230,23 +230,23 @@ export class UringReadStream extends Readable {
   /** Into a UringWriteStream, chunks are handed over without copying. */
   override pipe<T extends NodeJS.WritableStream>(destination: T, options?: { end?: boolean }): T {
     if (destination instanceof UringWriteStream) {
-      this.#handsOver = this.listenerCount('data') === 0
+      this._handsOver = this.listenerCount('data') === 0
     } else {
       // A queue in the destination must not hold chunks that will be detached.
-      this.#handsOver = this.#leased = false
+      this._handsOver = this._leased = false
     }
-    this.#chooseMemory()
+    this._chooseMemory()
     return super.pipe(destination, options)
   }
 
   override unpipe(destination?: NodeJS.WritableStream): this {
-    this.#handsOver = false
-    this.#chooseMemory()
+    this._handsOver = false
+    this._chooseMemory()
     return super.unpipe(destination)
   }
 
-  #chooseMemory(): void {
-    if (this.#window !== null) this.#window.leased = this.#leased || this.#handsOver
+  private _chooseMemory(): void {
+    if (this._window !== null) this._window.leased = this._leased || this._handsOver
   }
 
   /**
@@ -256,25 +256,25 @@ export class UringReadStream extends Readable {
   override [Symbol.asyncIterator](): NodeJS.AsyncIterator<any> {
     return new PullIterator({
       stream: this,
-      begin: iterator => this.#beginPull(iterator),
-      take: () => this.#next()
+      begin: iterator => this._beginPull(iterator),
+      take: () => this._next()
     })
   }
 
-  #beginPull(iterator: PullIterator): NodeJS.AsyncIterator<any> | null {
+  private _beginPull(iterator: PullIterator): NodeJS.AsyncIterator<any> | null {
     const untouched = this.readableFlowing === null && this.readableLength === 0 && this.readableEncoding === null
-    if (!untouched || this.#iterator !== null || this.destroyed) return super[Symbol.asyncIterator]()
-    this.#iterator = iterator
+    if (!untouched || this._iterator !== null || this.destroyed) return super[Symbol.asyncIterator]()
+    this._iterator = iterator
     return null
   }
 
-  #next(): Buffer | null {
+  private _next(): Buffer | null {
     if (this.readableLength > 0) return super.read() // given back by unshift
-    if (this.#window === null) return null // not open yet
-    const chunk = this.#take()
+    if (this._window === null) return null // not open yet
+    const chunk = this._take()
     if (chunk === null) return null
     const lease = leaseOf(chunk)
-    this.#deliver(lease === undefined ? [] : [lease])
+    this._deliver(lease === undefined ? [] : [lease])
     if (this.listenerCount('data') > 0) this.emit('data', chunk)
     return chunk
   }
@@ -287,18 +287,18 @@ export class UringReadStream extends Readable {
 
   /** @internal */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#file.leave()
-    this.#deliver([])
-    this.#returnBuffered()
+    this._file.leave()
+    this._deliver([])
+    this._returnBuffered()
     const done = (closeError: Error | null): void => {
-      this.#async.runInAsyncScope(callback, null, closeError ?? error)
+      this._async.runInAsyncScope(callback, null, closeError ?? error)
     }
     const close = (): void => {
       this.fd = null
-      this.#file.close(done)
+      this._file.close(done)
     }
-    if (this.#window === null) close()
-    else this.#window.close(close)
+    if (this._window === null) close()
+    else this._window.close(close)
   }
 }
 

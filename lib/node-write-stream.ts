@@ -35,23 +35,23 @@ export class UringWriteStream extends Writable {
   readonly flush: boolean
   /** Bytes in the file, without a gap. */
   bytesWritten = 0
-  readonly #file: StreamFile
-  readonly #chunkSize: number
-  readonly #writeBehind: number
-  #window: WriteBehind | null = null
-  readonly #callbacks = new WriteCallbacks()
+  private readonly _file: StreamFile
+  private readonly _chunkSize: number
+  private readonly _writeBehind: number
+  private _window: WriteBehind | null = null
+  private readonly _callbacks = new WriteCallbacks()
   /** The base class waits for everything to be written. */
-  #finalCallback: WriteCallback | null = null
+  private _finalCallback: WriteCallback | null = null
   /** Leases of chunks that are in Writable's buffer, in order. */
-  #buffered: Lease[] = []
+  private _buffered: Lease[] = []
   /** The base class's callback for a chunk, kept until the window has room for the next. */
-  #accepted: ((error?: Error | null) => void) | null = null
-  #needDrain = false
-  #defaultEncoding: BufferEncoding = 'utf8'
-  #failed = false
+  private _accepted: ((error?: Error | null) => void) | null = null
+  private _needDrain = false
+  private _defaultEncoding: BufferEncoding = 'utf8'
+  private _failed = false
   /** Aborted before it began. */
-  #neverOpens = false
-  readonly #async = new AsyncResource('URINGWRITESTREAM')
+  private _neverOpens = false
+  private readonly _async = new AsyncResource('URINGWRITESTREAM')
 
   constructor(path: PathLike | null | undefined, options?: WriteStreamOptions | BufferEncoding | null) {
     const given = streamOptions<WriteStreamOptions>(options)
@@ -66,9 +66,9 @@ export class UringWriteStream extends Writable {
       autoDestroy: given.autoClose ?? true,
       highWaterMark: given.highWaterMark ?? chunkSize * writeBehind
     })
-    this.#file = file
-    this.#chunkSize = chunkSize
-    this.#writeBehind = writeBehind
+    this._file = file
+    this._chunkSize = chunkSize
+    this._writeBehind = writeBehind
     this.path = file.path as string | Buffer
     this.fd = file.given
     this.flags = given.flags ?? 'w'
@@ -78,7 +78,7 @@ export class UringWriteStream extends Writable {
     if (given.encoding != null) this.setDefaultEncoding(given.encoding)
     file.use(() => this.close())
     if (given.signal != null) {
-      this.#neverOpens = given.signal.aborted
+      this._neverOpens = given.signal.aborted
       addAbortSignal(given.signal, this)
     }
   }
@@ -100,21 +100,21 @@ export class UringWriteStream extends Writable {
   /** Bytes accepted and not yet in the file. */
   // @ts-expect-error a getter in Node, a field in its types
   override get writableLength(): number {
-    return lengthInBuffer.call(this) + (this.#window?.pendingBytes ?? 0)
+    return lengthInBuffer.call(this) + (this._window?.pendingBytes ?? 0)
   }
 
   // @ts-expect-error a getter in Node, a field in its types
   override get writableNeedDrain(): boolean {
-    return this.#needDrain && !this.destroyed && !this.writableEnded
+    return this._needDrain && !this.destroyed && !this.writableEnded
   }
 
   /** @internal */
   override _construct(callback: (error?: Error | null) => void): void {
-    if (this.#neverOpens) return callback()
+    if (this._neverOpens) return callback()
     const given = this.fd !== null
-    this.#file.open(this.flags, this.mode, error => this.#async.runInAsyncScope(() => {
+    this._file.open(this.flags, this.mode, error => this._async.runInAsyncScope(() => {
       if (error !== null) return callback(error)
-      this.#open()
+      this._open()
       callback()
       if (given) return
       this.emit('open', this.fd)
@@ -122,17 +122,17 @@ export class UringWriteStream extends Writable {
     }))
   }
 
-  #open(): void {
-    const { file, ring, facts } = this.#file
+  private _open(): void {
+    const { file, ring, facts } = this._file
     this.fd = file!.fd
-    this.#window = new WriteBehind({
+    this._window = new WriteBehind({
       ring,
       file: file!,
       facts,
       start: this.start,
-      chunkSize: this.#chunkSize,
-      writeBehind: this.#writeBehind,
-      progressed: () => this.#async.runInAsyncScope(this.#progressed, this)
+      chunkSize: this._chunkSize,
+      writeBehind: this._writeBehind,
+      progressed: () => this._async.runInAsyncScope(this._progressed, this)
     })
   }
 
@@ -145,22 +145,22 @@ export class UringWriteStream extends Writable {
   override write(chunk: any, encoding?: BufferEncoding | WriteCallback, callback?: WriteCallback): boolean {
     const [charset, written] = typeof encoding === 'function' ? [undefined, encoding] : [encoding, callback]
     const given = typeof written === 'function' ? written : undefined
-    const more = this.#hasWayIn && this.#take(chunk, charset, given) || this.#queue(chunk, charset, given)
-    if (more && !this.#full) return true
-    this.#needDrain = true
+    const more = this._hasWayIn && this._take(chunk, charset, given) || this._queue(chunk, charset, given)
+    if (more && !this._full) return true
+    this._needDrain = true
     return false
   }
 
   /** Nothing is before the next chunk but what the window has. */
-  get #hasWayIn(): boolean {
-    return this.#window !== null && this.writable && this.writableCorked === 0 && lengthInBuffer.call(this) === 0
+  private get _hasWayIn(): boolean {
+    return this._window !== null && this.writable && this.writableCorked === 0 && lengthInBuffer.call(this) === 0
   }
 
   /** Puts a chunk into the window if it has room: the base class's queue costs more than a short write. */
-  #take(chunk: unknown, charset: BufferEncoding | undefined, callback: WriteCallback | undefined): boolean {
-    const window = this.#window!
+  private _take(chunk: unknown, charset: BufferEncoding | undefined, callback: WriteCallback | undefined): boolean {
+    const window = this._window!
     if (typeof chunk === 'string') {
-      const utf8 = (charset ?? this.#defaultEncoding) === 'utf8'
+      const utf8 = (charset ?? this._defaultEncoding) === 'utf8'
       if (!utf8 || !window.acceptString(chunk)) return false
     } else {
       if (!(chunk instanceof Uint8Array) || !window.hasRoomFor(chunk.length)) return false
@@ -168,42 +168,42 @@ export class UringWriteStream extends Writable {
       lease?.retain()
       window.accept(chunk, lease)
     }
-    if (callback !== undefined) this.#callbacks.expect(callback)
-    this.#callbacks.given()
-    this.#callbacks.taken(window.accepted)
+    if (callback !== undefined) this._callbacks.expect(callback)
+    this._callbacks.given()
+    this._callbacks.taken(window.accepted)
     return true
   }
 
   /** Gives a chunk to the base class, which passes it on to `_write` when its turn comes. */
-  #queue(chunk: any, charset: BufferEncoding | undefined, callback: WriteCallback | undefined): boolean {
+  private _queue(chunk: any, charset: BufferEncoding | undefined, callback: WriteCallback | undefined): boolean {
     const lease = chunk instanceof Uint8Array ? leaseOf(chunk) : undefined
     if (lease !== undefined && this.writable) {
       lease.retain()
-      this.#buffered.push(lease)
+      this._buffered.push(lease)
     }
     const more = callback !== undefined
-      ? this.#writeWithCallback(chunk, charset, callback)
+      ? this._writeWithCallback(chunk, charset, callback)
       : super.write(chunk, charset as BufferEncoding)
-    this.#callbacks.given()
+    this._callbacks.given()
     return more
   }
 
   override setDefaultEncoding(encoding: BufferEncoding): this {
     super.setDefaultEncoding(encoding)
-    this.#defaultEncoding = encoding
+    this._defaultEncoding = encoding
     return this
   }
 
   // The base class calls back when the window has the chunk, which is too early for its owner.
-  #writeWithCallback(chunk: any, charset: BufferEncoding | undefined, callback: WriteCallback): boolean {
-    const waiting = this.#callbacks.expect(callback)
+  private _writeWithCallback(chunk: any, charset: BufferEncoding | undefined, callback: WriteCallback): boolean {
+    const waiting = this._callbacks.expect(callback)
     try {
       return super.write(chunk, charset as BufferEncoding, error => {
-        if (error != null) this.#callbacks.refuse(waiting, error, this.destroyed)
-        else this.#callbacks.answer(this.#window!.written)
+        if (error != null) this._callbacks.refuse(waiting, error, this.destroyed)
+        else this._callbacks.answer(this._window!.written)
       })
     } catch (error) {
-      this.#callbacks.forget(waiting)
+      this._callbacks.forget(waiting)
       throw error
     }
   }
@@ -212,53 +212,53 @@ export class UringWriteStream extends Writable {
    * Leases are limited by their number: their memory is the ring's, and one of 1 MiB would fill the high-water mark
    * alone, so that a pipe had one write in flight (1.4x as slow).
    */
-  get #countsLeases(): boolean {
-    const { leases, pendingWrites } = this.#window!
+  private get _countsLeases(): boolean {
+    const { leases, pendingWrites } = this._window!
     return leases > 0 && leases === pendingWrites
   }
 
-  get #full(): boolean {
-    const window = this.#window
+  private get _full(): boolean {
+    const window = this._window
     if (window === null) return false
     if (window.ring.pressure && window.pendingBytes > 0) return true
-    return this.#countsLeases ? window.leases >= this.#writeBehind : window.pendingBytes >= this.writableHighWaterMark
+    return this._countsLeases ? window.leases >= this._writeBehind : window.pendingBytes >= this.writableHighWaterMark
   }
 
   /** @internal */
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
     const lease = leaseOf(chunk)
-    if (lease !== undefined) this.#buffered.shift()
-    const window = this.#window!
+    if (lease !== undefined) this._buffered.shift()
+    const window = this._window!
     window.accept(chunk, lease)
-    this.#callbacks.taken(window.accepted)
+    this._callbacks.taken(window.accepted)
     if (window.hasRoom) callback()
-    else this.#accepted = callback
+    else this._accepted = callback
   }
 
   /** Something was written, or failed. */
-  #progressed(): void {
-    const window = this.#window!
+  private _progressed(): void {
+    const window = this._window!
     this.bytesWritten = window.written
-    if (window.error !== null) return this.#fail(window.error)
-    this.#callbacks.answer(window.written)
-    if (this.#finalCallback !== null) this.#finish()
-    if (window.hasRoom) this.#answerAccepted()
-    this.#drain()
+    if (window.error !== null) return this._fail(window.error)
+    this._callbacks.answer(window.written)
+    if (this._finalCallback !== null) this._finish()
+    if (window.hasRoom) this._answerAccepted()
+    this._drain()
   }
 
-  #answerAccepted(error?: Error): void {
-    const accepted = this.#accepted
-    this.#accepted = null
+  private _answerAccepted(error?: Error): void {
+    const accepted = this._accepted
+    this._accepted = null
     accepted?.(error)
   }
 
   /** Once: with autoClose false the stream stays open, as fs streams do. */
-  #fail(error: Error): void {
-    if (this.#failed) return
-    this.#failed = true
-    this.#callbacks.fail(error)
-    const report = this.#finalCallback ?? this.#accepted
-    this.#finalCallback = this.#accepted = null
+  private _fail(error: Error): void {
+    if (this._failed) return
+    this._failed = true
+    this._callbacks.fail(error)
+    const report = this._finalCallback ?? this._accepted
+    this._finalCallback = this._accepted = null
     if (report !== null) report(error)
     else if (this.autoClose) this.destroy(error)
     else this.emit('error', error)
@@ -267,35 +267,35 @@ export class UringWriteStream extends Writable {
   /** Writable emits 'drain' when the window has taken everything; users are told when memory is free again. */
   override emit(event: string | symbol, ...args: any[]): boolean {
     if (event !== 'drain') return super.emit(event, ...args)
-    this.#drain()
+    this._drain()
     return false
   }
 
-  #drain(): void {
+  private _drain(): void {
     if (!this.writableNeedDrain || lengthInBuffer.call(this) > 0) return
-    const { callersBytes, pendingBytes, leases } = this.#window!
+    const { callersBytes, pendingBytes, leases } = this._window!
     if (callersBytes > 0) return
-    if (this.#countsLeases ? leases > this.#writeBehind / 2 : pendingBytes > this.writableHighWaterMark / 2) return
-    this.#needDrain = false
+    if (this._countsLeases ? leases > this._writeBehind / 2 : pendingBytes > this.writableHighWaterMark / 2) return
+    this._needDrain = false
     super.emit('drain')
   }
 
   /** @internal */
   override _final(callback: (error?: Error | null) => void): void {
-    this.#finalCallback = callback
-    this.#window!.flush()
-    this.#finish()
+    this._finalCallback = callback
+    this._window!.flush()
+    this._finish()
   }
 
   /** Once everything is written. */
-  #finish(): void {
-    const window = this.#window!
+  private _finish(): void {
+    const window = this._window!
     if (window.pendingBytes > 0) return
-    const callback = this.#finalCallback!
-    this.#finalCallback = null
+    const callback = this._finalCallback!
+    this._finalCallback = null
     this.bytesWritten = window.written
-    if (this.start === undefined) this.#file.leaveAt(this.bytesWritten)
-    if (this.flush) this.#file.sync(callback)
+    if (this.start === undefined) this._file.leaveAt(this.bytesWritten)
+    if (this.flush) this._file.sync(callback)
     else callback(null)
   }
 
@@ -317,26 +317,26 @@ export class UringWriteStream extends Writable {
 
   /** @internal */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#file.leave()
+    this._file.leave()
     const reason = error ?? streamDestroyed('write')
     process.nextTick(() => {
-      this.#callbacks.fail(reason)
-      this.#answerAccepted(reason)
+      this._callbacks.fail(reason)
+      this._answerAccepted(reason)
     })
     const done = (closeError: Error | null): void => {
-      this.#async.runInAsyncScope(callback, null, closeError ?? error)
+      this._async.runInAsyncScope(callback, null, closeError ?? error)
     }
     const close = (): void => {
-      for (const lease of this.#buffered.splice(0)) lease.release()
+      for (const lease of this._buffered.splice(0)) lease.release()
       this.fd = null
-      this.#file.close(done)
+      this._file.close(done)
     }
-    const window = this.#window
+    const window = this._window
     if (window === null) return close()
     window.close(() => {
       this.bytesWritten = window.written
       if (window.error === null) close()
-      else this.#file.cutAt(window.position, close)
+      else this._file.cutAt(window.position, close)
     })
   }
 

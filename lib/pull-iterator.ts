@@ -20,70 +20,70 @@ export interface PullSource {
 
 /** Hands out a stream's chunks as they are asked for, and the stream's end or error after them. */
 export class PullIterator implements NodeJS.AsyncIterator<any> {
-  readonly #pending: Pending[] = []
-  #begun = false
-  #other: NodeJS.AsyncIterator<any> | null = null
-  #over = false
-  #error: Error | null = null
+  private readonly _pending: Pending[] = []
+  private _begun = false
+  private _other: NodeJS.AsyncIterator<any> | null = null
+  private _over = false
+  private _error: Error | null = null
 
   constructor(readonly source: PullSource) {}
 
-  #begin(): void {
-    this.#begun = true
-    this.#other = this.source.begin(this)
-    if (this.#other !== null) return
+  private _begin(): void {
+    this._begun = true
+    this._other = this.source.begin(this)
+    if (this._other !== null) return
     finished(this.source.stream, { writable: false }, error => {
-      if (!this.#over) this.#error = error ?? null
-      this.#over = true
-      for (const pending of this.#pending.splice(0)) this.#end(pending)
+      if (!this._over) this._error = error ?? null
+      this._over = true
+      for (const pending of this._pending.splice(0)) this._end(pending)
     })
   }
 
   next(): Promise<Result> {
-    if (!this.#begun && !this.#over) this.#begin()
-    if (this.#other !== null) return this.#other.next()
-    const value = this.#pending.length === 0 && !this.#over ? this.source.take() : null
+    if (!this._begun && !this._over) this._begin()
+    if (this._other !== null) return this._other.next()
+    const value = this._pending.length === 0 && !this._over ? this.source.take() : null
     if (value !== null) return Promise.resolve({ value, done: false })
     return new Promise((resolve, reject) => {
       const pending = { resolve, reject }
-      if (this.#over) this.#end(pending)
-      else this.#pending.push(pending)
+      if (this._over) this._end(pending)
+      else this._pending.push(pending)
     })
   }
 
   /** There may be something to take. */
   pump(): void {
-    while (this.#pending.length > 0 && !this.#over) {
+    while (this._pending.length > 0 && !this._over) {
       const value = this.source.take()
       if (value === null) return
-      this.#pending.shift()!.resolve({ value, done: false })
+      this._pending.shift()!.resolve({ value, done: false })
     }
   }
 
-  #end({ resolve, reject }: Pending): void {
-    const error = this.#error
-    this.#error = null // reported once; then the iterator is simply at its end
+  private _end({ resolve, reject }: Pending): void {
+    const error = this._error
+    this._error = null // reported once; then the iterator is simply at its end
     if (error !== null) reject(error)
     else resolve({ value: undefined, done: true })
   }
 
   /** Ends the stream early, as Readable's iterator does: its listeners see an AbortError. */
   async return(value?: any): Promise<Result> {
-    if (this.#other?.return !== undefined) return this.#other.return(value)
-    this.#stop(abortError())
+    if (this._other?.return !== undefined) return this._other.return(value)
+    this._stop(abortError())
     return { value, done: true }
   }
 
   async throw(error?: any): Promise<Result> {
-    if (this.#other?.throw !== undefined) return this.#other.throw(error)
-    this.#stop(error)
+    if (this._other?.throw !== undefined) return this._other.throw(error)
+    this._stop(error)
     throw error
   }
 
-  #stop(error: Error): void {
+  private _stop(error: Error): void {
     // An iterator that never began has not touched the stream.
-    if (this.#begun && !this.#over) this.source.stream.destroy(error)
-    this.#over = true
+    if (this._begun && !this._over) this.source.stream.destroy(error)
+    this._over = true
   }
 
   [Symbol.asyncIterator](): this {

@@ -88,39 +88,39 @@ export class ReadAhead implements Window {
   ended = false
   /** The first error, set once everything before it was taken. */
   error: Error | null = null
-  readonly #reads: ChunkRead[] = []
+  private readonly _reads: ChunkRead[] = []
   /** Reads that are over, to be used again. */
-  readonly #spares: ChunkRead[] = []
-  readonly #buffers: WindowBuffers
-  readonly #readable: () => void
-  readonly #chunkSize: number
-  readonly #readAhead: number
+  private readonly _spares: ChunkRead[] = []
+  private readonly _buffers: WindowBuffers
+  private readonly _readable: () => void
+  private readonly _chunkSize: number
+  private readonly _readAhead: number
   /** One read at a time, delivered as it comes: pipes, terminals, files that do not know their size. */
-  readonly #sequential: boolean
-  #limit = 1
-  #next: number
-  #left: number
-  #sizeHint: number
-  #waiting = false
-  #takenAt = 0
-  #takenBytes = 0
-  #readFlags = 0
-  #inFlight = 0
-  #closed: (() => void) | null = null
+  private readonly _sequential: boolean
+  private _limit = 1
+  private _next: number
+  private _left: number
+  private _sizeHint: number
+  private _waiting = false
+  private _takenAt = 0
+  private _takenBytes = 0
+  private _readFlags = 0
+  private _inFlight = 0
+  private _closed: (() => void) | null = null
 
   constructor({ ring, file, facts, start, length, chunkSize, readAhead, leased, readable }: ReadAheadOptions) {
     this.ring = ring
     this.file = file
     this.leased = leased
-    this.#readable = readable
-    this.#chunkSize = chunkSize
-    this.#readAhead = readAhead
-    this.#left = length
-    this.#sizeHint = facts.size
-    this.#sequential = facts.position < 0 || !facts.regular || facts.size === 0
-    this.#next = start ?? (this.#sequential ? currentPosition : facts.position)
-    const known = this.#sequential ? chunkSize : Math.max(facts.size - this.#next, 1)
-    this.#buffers = new WindowBuffers(ring.engine, Math.min(chunkSize, known), readAhead + 1)
+    this._readable = readable
+    this._chunkSize = chunkSize
+    this._readAhead = readAhead
+    this._left = length
+    this._sizeHint = facts.size
+    this._sequential = facts.position < 0 || !facts.regular || facts.size === 0
+    this._next = start ?? (this._sequential ? currentPosition : facts.position)
+    const known = this._sequential ? chunkSize : Math.max(facts.size - this._next, 1)
+    this._buffers = new WindowBuffers(ring.engine, Math.min(chunkSize, known), readAhead + 1)
     ring.addWindow(this)
   }
 
@@ -130,46 +130,46 @@ export class ReadAhead implements Window {
    */
   take(): Buffer | null {
     if (this.ended || this.error !== null) return null
-    const read = this.#reads[0]
-    if (read === undefined && this.#left <= 0) return this.#end(null)
-    if (read === undefined || !read.done) return this.#wait()
-    this.#reads.shift()
-    this.#unhold(read)
+    const read = this._reads[0]
+    if (read === undefined && this._left <= 0) return this._end(null)
+    if (read === undefined || !read.done) return this._wait()
+    this._reads.shift()
+    this._unhold(read)
     if (read.failure !== null || read.filled === 0) {
-      this.#discard(read)
-      return this.#end(read.failure)
+      this._discard(read)
+      return this._end(read.failure)
     }
-    this.#watchConsumer(read.filled)
-    const chunk = this.#chunkOf(read)
-    this.#spares.push(read)
-    if (read.ended) this.#end(null)
-    else if (this.#limit > 1) this.#fill()
+    this._watchConsumer(read.filled)
+    const chunk = this._chunkOf(read)
+    this._spares.push(read)
+    if (read.ended) this._end(null)
+    else if (this._limit > 1) this._fill()
     return chunk
   }
 
   /** Compares the time between two chunks that were there already with the size of the first. */
-  #watchConsumer(bytes: number): void {
+  private _watchConsumer(bytes: number): void {
     const now = performance.now()
-    if (this.#takenAt !== 0) {
-      const perByte = (now - this.#takenAt) * 1e6 / this.#takenBytes
-      this.#readFlags = perByte > busyConsumer ? IOSQE_ASYNC : 0
+    if (this._takenAt !== 0) {
+      const perByte = (now - this._takenAt) * 1e6 / this._takenBytes
+      this._readFlags = perByte > busyConsumer ? IOSQE_ASYNC : 0
     }
-    this.#takenAt = now
-    this.#takenBytes = bytes
+    this._takenAt = now
+    this._takenBytes = bytes
   }
 
-  #wait(): null {
-    this.#waiting = true
-    this.#takenAt = 0
-    this.#readFlags = 0 // it is faster than the reads after all
-    if (this.#reads.length > 0 && !this.ring.pressure) this.#limit = Math.min(this.#limit * 2, this.#readAhead)
-    this.#fill()
+  private _wait(): null {
+    this._waiting = true
+    this._takenAt = 0
+    this._readFlags = 0 // it is faster than the reads after all
+    if (this._reads.length > 0 && !this.ring.pressure) this._limit = Math.min(this._limit * 2, this._readAhead)
+    this._fill()
     return null
   }
 
-  #chunkOf(read: ChunkRead): Buffer {
+  private _chunkOf(read: ChunkRead): Buffer {
     const { buffer, filled } = read
-    if (buffer !== null) return new Lease(buffer, filled, this.#buffers.release).chunk
+    if (buffer !== null) return new Lease(buffer, filled, this._buffers.release).chunk
     const memory = read.memory as Buffer
     if (filled === memory.length) return memory
     // A small chunk that its consumer keeps must not keep a large buffer alive.
@@ -177,13 +177,13 @@ export class ReadAhead implements Window {
   }
 
   /** Reads made ahead of the end are of no use; those in flight are over when they complete. */
-  #end(error: Error | null): null {
+  private _end(error: Error | null): null {
     this.error = error
     this.ended = error === null
-    for (const read of this.#reads.splice(0)) {
+    for (const read of this._reads.splice(0)) {
       if (read.done) {
-        this.#unhold(read)
-        this.#discard(read)
+        this._unhold(read)
+        this._discard(read)
       } else {
         read.abandoned = true
         this.ring.cancel(read)
@@ -192,59 +192,59 @@ export class ReadAhead implements Window {
     return null
   }
 
-  #unhold(read: ChunkRead): void {
+  private _unhold(read: ChunkRead): void {
     if (read.held) this.ring.taken()
     read.held = false
   }
 
-  #discard(read: ChunkRead): void {
-    if (read.buffer !== null) this.#buffers.release(read.buffer)
+  private _discard(read: ChunkRead): void {
+    if (read.buffer !== null) this._buffers.release(read.buffer)
   }
 
   /** Starts reads up to the limit. The first is due and may queue; others only where there is room. */
-  #fill(): void {
-    while (this.#left > 0 && this.#mayStart()) {
-      const ahead = this.#reads.length > 0
-      const read = this.#nextRead()
-      if (ahead && !this.ring.tryStart(read)) return this.#discard(read)
+  private _fill(): void {
+    while (this._left > 0 && this._mayStart()) {
+      const ahead = this._reads.length > 0
+      const read = this._nextRead()
+      if (ahead && !this.ring.tryStart(read)) return this._discard(read)
       if (!ahead) this.ring.start(read)
-      this.#inFlight++
-      this.#reads.push(read)
-      if (this.#next !== currentPosition) this.#next += read.size
-      this.#left -= read.size
+      this._inFlight++
+      this._reads.push(read)
+      if (this._next !== currentPosition) this._next += read.size
+      this._left -= read.size
     }
   }
 
-  #mayStart(): boolean {
-    if (this.#reads.length === 0) return true
-    if (this.#sequential || this.#next > this.#sizeHint) return false
+  private _mayStart(): boolean {
+    if (this._reads.length === 0) return true
+    if (this._sequential || this._next > this._sizeHint) return false
     // The look at whether the file ends here goes along with the last chunk.
-    return this.#reads.length < this.#limit || this.#next === this.#sizeHint
+    return this._reads.length < this._limit || this._next === this._sizeHint
   }
 
-  #nextRead(): ChunkRead {
-    const size = Math.min(this.leased ? this.#buffers.bytes : this.#chunkSize, this.#left)
-    const known = this.#sequential ? size : this.#sizeHint - this.#next
-    const read = this.#spares.pop() ?? new ChunkRead(this)
-    read.reuse(this.#next, Math.min(size, known > 0 ? known : probeBytes))
-    read.flags = this.#readFlags
-    if (this.leased && known > 0) read.buffer = this.#buffers.acquire()
+  private _nextRead(): ChunkRead {
+    const size = Math.min(this.leased ? this._buffers.bytes : this._chunkSize, this._left)
+    const known = this._sequential ? size : this._sizeHint - this._next
+    const read = this._spares.pop() ?? new ChunkRead(this)
+    read.reuse(this._next, Math.min(size, known > 0 ? known : probeBytes))
+    read.flags = this._readFlags
+    if (this.leased && known > 0) read.buffer = this._buffers.acquire()
     else read.memory = Buffer.allocUnsafeSlow(read.size)
     return read
   }
 
   /** A read came back from the ring. @internal */
   completed(read: ChunkRead, result: number): void {
-    if (!read.abandoned && this.#goesOn(read, result)) return
-    this.#inFlight--
+    if (!read.abandoned && this._goesOn(read, result)) return
+    this._inFlight--
     if (read.abandoned) {
-      this.#discard(read)
-      return this.#finishClose()
+      this._discard(read)
+      return this._finishClose()
     }
     read.done = true
-    if (this.#waiting && read === this.#reads[0]) {
-      this.#waiting = false
-      this.ring.afterBatch(this.#readable)
+    if (this._waiting && read === this._reads[0]) {
+      this._waiting = false
+      this.ring.afterBatch(this._readable)
     } else {
       // Read ahead of its consumer: it counts until it is taken, so that idle streams cannot fill the ring.
       read.held = true
@@ -253,48 +253,48 @@ export class ReadAhead implements Window {
   }
 
   /** Takes the result in. True if the read was started again for what is missing. */
-  #goesOn(read: ChunkRead, result: number): boolean {
+  private _goesOn(read: ChunkRead, result: number): boolean {
     if (retried(this.ring, read, result)) return true
     if (result < 0) read.failure = read.error ?? errnoError(result, 'read')
     if (result === 0) read.ended = true
     if (result <= 0) return false
     read.filled += result
-    if (this.#sequential) this.#acceptShort(read)
+    if (this._sequential) this._acceptShort(read)
     else if (read.filled < read.size) {
       read.aim()
       this.ring.start(read)
       return true
     }
     // The file has grown since it was opened.
-    if (read.place >= this.#sizeHint) this.#sizeHint = Infinity
+    if (read.place >= this._sizeHint) this._sizeHint = Infinity
     return false
   }
 
   /** What a sequential read did not bring is still to be read. */
-  #acceptShort(read: ChunkRead): void {
+  private _acceptShort(read: ChunkRead): void {
     const missing = read.size - read.filled
-    this.#left += missing
-    if (this.#next !== currentPosition) this.#next -= missing
+    this._left += missing
+    if (this._next !== currentPosition) this._next -= missing
   }
 
   /** @internal */
   shrink(share: number): boolean {
-    if (this.#limit <= share) return false
-    this.#limit = share
+    if (this._limit <= share) return false
+    this._limit = share
     return true
   }
 
   /** Cancels what is in flight and calls back when all of it is over: only then may the file be closed. */
   close(closed: () => void): void {
-    if (this.error === null) this.#end(null)
-    this.#closed = closed
-    this.#finishClose()
+    if (this.error === null) this._end(null)
+    this._closed = closed
+    this._finishClose()
   }
 
-  #finishClose(): void {
-    if (this.#closed === null || this.#inFlight > 0) return
-    this.#buffers.close()
+  private _finishClose(): void {
+    if (this._closed === null || this._inFlight > 0) return
+    this._buffers.close()
     this.ring.removeWindow(this)
-    this.#closed()
+    this._closed()
   }
 }

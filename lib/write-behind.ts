@@ -34,7 +34,7 @@ class ChunkWrite extends Request {
   /** Bytes written so far. */
   moved = 0
   done = false
-  readonly #offset: number
+  private readonly _offset: number
 
   /**
    * @param loan what keeps the memory; null: it is the caller's
@@ -49,14 +49,14 @@ class ChunkWrite extends Request {
     this.file = window.file
     if (chunk === null) this.buffer = loan!.buffer
     else this.memory = chunk
-    this.#offset = offset
+    this._offset = offset
     this.aim(0)
   }
 
   /** Points it at what is still missing. True when nothing is. */
   aim(moved: number): boolean {
     this.moved += moved
-    this.offset = this.#offset + this.moved
+    this.offset = this._offset + this.moved
     this.length = this.size - this.moved
     this.position = this.place === currentPosition ? currentPosition : this.place + this.moved
     return this.length === 0
@@ -64,7 +64,7 @@ class ChunkWrite extends Request {
 
   /** The caller gave the memory away while it was being written: what the kernel found there is unknown. */
   get detached(): boolean {
-    return this.memory !== null && this.memory.byteLength < this.#offset + this.size
+    return this.memory !== null && this.memory.byteLength < this._offset + this.size
   }
 
   override completed(result: number): void {
@@ -87,192 +87,192 @@ export class WriteBehind implements Window {
   callersBytes = 0
   /** Leased chunks not yet written. */
   leases = 0
-  #accepted = 0
-  readonly #start: number
-  #next: number
-  #limit: number
-  #inFlight = 0
-  #failure: Error | null = null
-  #closing = false
-  #telling = false
-  #closed: (() => void) | null = null
-  /** Everything not yet written, in order; the first `#started` of them were given to the ring. */
-  readonly #writes: ChunkWrite[] = []
-  #started = 0
-  #gather: Loan | null = null
-  #gathered = 0
-  #flushScheduled = false
-  readonly #buffers: WindowBuffers
-  readonly #sequential: boolean
-  readonly #chunkSize: number
-  readonly #writeBehind: number
-  readonly #progressed: () => void
+  private _accepted = 0
+  private readonly _start: number
+  private _next: number
+  private _limit: number
+  private _inFlight = 0
+  private _failure: Error | null = null
+  private _closing = false
+  private _telling = false
+  private _closed: (() => void) | null = null
+  /** Everything not yet written, in order; the first `_started` of them were given to the ring. */
+  private readonly _writes: ChunkWrite[] = []
+  private _started = 0
+  private _gather: Loan | null = null
+  private _gathered = 0
+  private _flushScheduled = false
+  private readonly _buffers: WindowBuffers
+  private readonly _sequential: boolean
+  private readonly _chunkSize: number
+  private readonly _writeBehind: number
+  private readonly _progressed: () => void
 
   constructor({ ring, file, facts, start, chunkSize, writeBehind, progressed }: WriteBehindOptions) {
     this.ring = ring
     this.file = file
-    this.#chunkSize = chunkSize
-    this.#progressed = progressed
+    this._chunkSize = chunkSize
+    this._progressed = progressed
     // Where the kernel chooses the position, two writes in flight could change places.
-    const sequential = this.#sequential = facts.append || facts.position < 0 || !facts.regular
-    this.#writeBehind = this.#limit = sequential ? 1 : writeBehind
-    this.#next = sequential && (facts.append || start === undefined) ? currentPosition : start ?? facts.position
-    this.#start = Math.max(this.#next, 0)
-    this.#buffers = new WindowBuffers(ring.engine, chunkSize, 2)
+    const sequential = this._sequential = facts.append || facts.position < 0 || !facts.regular
+    this._writeBehind = this._limit = sequential ? 1 : writeBehind
+    this._next = sequential && (facts.append || start === undefined) ? currentPosition : start ?? facts.position
+    this._start = Math.max(this._next, 0)
+    this._buffers = new WindowBuffers(ring.engine, chunkSize, 2)
     ring.addWindow(this)
   }
 
   /** Where the part without a gap ends. */
   get position(): number {
-    return this.#start + this.written
+    return this._start + this.written
   }
 
   /** Bytes accepted. */
   get accepted(): number {
-    return this.#accepted
+    return this._accepted
   }
 
   /** Bytes accepted and not yet written. */
   get pendingBytes(): number {
-    return this.#accepted - this.written
+    return this._accepted - this.written
   }
 
   /** Operations accepted and not yet written. */
   get pendingWrites(): number {
-    return this.#writes.length
+    return this._writes.length
   }
 
   /** Whether another chunk would be started at once. */
   get hasRoom(): boolean {
-    return this.#started === this.#writes.length && this.#inFlight < this.#limit
+    return this._started === this._writes.length && this._inFlight < this._limit
   }
 
   /** Whether a chunk of so many bytes would be started at once, or gathered. */
   hasRoomFor(bytes: number): boolean {
-    return bytes > 0 && (this.hasRoom || this.#gathers(bytes))
+    return bytes > 0 && (this.hasRoom || this._gathers(bytes))
   }
 
-  #gathers(bytes: number): boolean {
-    return this.#gather !== null && bytes < gatherMax && this.#gathered + bytes <= this.#chunkSize
+  private _gathers(bytes: number): boolean {
+    return this._gather !== null && bytes < gatherMax && this._gathered + bytes <= this._chunkSize
   }
 
   /** Gathers a short string in UTF-8, if there is room. */
   acceptString(text: string): boolean {
     const bytesMax = text.length * 3
-    if (bytesMax >= Math.min(gatherMax, this.#chunkSize) || !this.hasRoomFor(bytesMax)) return false
-    const bytes = this.#gatherFor(bytesMax).utf8Write(text, this.#gathered)
-    this.#accepted += bytes
-    this.#gathered += bytes
-    this.#flushLater()
+    if (bytesMax >= Math.min(gatherMax, this._chunkSize) || !this.hasRoomFor(bytesMax)) return false
+    const bytes = this._gatherFor(bytesMax).utf8Write(text, this._gathered)
+    this._accepted += bytes
+    this._gathered += bytes
+    this._flushLater()
     return true
   }
 
   /** Takes a chunk to write behind those before it; of a leased chunk, one reference to its lease. */
   accept(chunk: Uint8Array, lease: Lease | undefined): void {
-    this.#accepted += chunk.length
+    this._accepted += chunk.length
     if (lease !== undefined) {
-      this.#flushGather()
+      this._flushGather()
       this.leases++
       const here = lease.buffer.engine === this.ring.engine
-      if (here) this.#push(lease, null, chunk.byteOffset - lease.chunk.byteOffset, chunk.length)
-      else this.#push(lease, chunk, 0, chunk.length)
+      if (here) this._push(lease, null, chunk.byteOffset - lease.chunk.byteOffset, chunk.length)
+      else this._push(lease, chunk, 0, chunk.length)
     } else if (chunk.length === 0) {
       // Nothing to write, and nobody to tell but those who wait.
-    } else if (chunk.length < Math.min(gatherMax, this.#chunkSize)) {
-      this.#gatherIn(chunk)
+    } else if (chunk.length < Math.min(gatherMax, this._chunkSize)) {
+      this._gatherIn(chunk)
     } else {
-      this.#flushGather()
+      this._flushGather()
       this.callersBytes += chunk.length
       for (let offset = 0; offset < chunk.length; offset += pieceMax) {
-        this.#push(null, chunk, offset, Math.min(pieceMax, chunk.length - offset))
+        this._push(null, chunk, offset, Math.min(pieceMax, chunk.length - offset))
       }
     }
-    this.#fill()
+    this._fill()
   }
 
-  #gatherIn(chunk: Uint8Array): void {
-    this.#gatherFor(chunk.length).set(chunk, this.#gathered)
-    this.#gathered += chunk.length
-    this.#flushLater()
+  private _gatherIn(chunk: Uint8Array): void {
+    this._gatherFor(chunk.length).set(chunk, this._gathered)
+    this._gathered += chunk.length
+    this._flushLater()
   }
 
   /** Memory with room for so many bytes after those gathered. */
-  #gatherFor(bytes: number): GatherChunk {
-    if (this.#gathered + bytes > this.#chunkSize) this.#flushGather()
-    this.#gather ??= new Loan(this.#buffers.acquire(), this.#chunkSize, this.#buffers.release)
-    return this.#gather.chunk as GatherChunk
+  private _gatherFor(bytes: number): GatherChunk {
+    if (this._gathered + bytes > this._chunkSize) this._flushGather()
+    this._gather ??= new Loan(this._buffers.acquire(), this._chunkSize, this._buffers.release)
+    return this._gather.chunk as GatherChunk
   }
 
-  #flushLater(): void {
-    if (this.#inFlight > 0 || this.#flushScheduled) return // a completion will flush it
-    this.#flushScheduled = true
-    process.nextTick(this.#flushSoon)
+  private _flushLater(): void {
+    if (this._inFlight > 0 || this._flushScheduled) return // a completion will flush it
+    this._flushScheduled = true
+    process.nextTick(this._flushSoon)
   }
 
-  readonly #flushSoon = (): void => {
-    this.#flushScheduled = false
-    if (this.#inFlight === 0) this.flush()
+  private readonly _flushSoon = (): void => {
+    this._flushScheduled = false
+    if (this._inFlight === 0) this.flush()
   }
 
   /** Starts writing what was gathered. */
   flush(): void {
-    this.#flushGather()
-    this.#fill()
+    this._flushGather()
+    this._fill()
   }
 
-  #flushGather(): void {
-    if (this.#gather === null) return
-    const [loan, size] = [this.#gather, this.#gathered]
-    this.#gather = null
-    this.#gathered = 0
-    this.#push(loan, null, 0, size)
+  private _flushGather(): void {
+    if (this._gather === null) return
+    const [loan, size] = [this._gather, this._gathered]
+    this._gather = null
+    this._gathered = 0
+    this._push(loan, null, 0, size)
   }
 
-  #push(loan: Loan | null, chunk: Uint8Array | null, offset: number, size: number): void {
-    this.#writes.push(new ChunkWrite(this, this.#next, loan, chunk, offset, size))
-    if (this.#next !== currentPosition) this.#next += size
+  private _push(loan: Loan | null, chunk: Uint8Array | null, offset: number, size: number): void {
+    this._writes.push(new ChunkWrite(this, this._next, loan, chunk, offset, size))
+    if (this._next !== currentPosition) this._next += size
   }
 
-  #fill(): void {
-    if (this.#failure !== null || this.#closing) return
-    while (this.#started < this.#writes.length && this.#inFlight < this.#limit) {
-      const write = this.#writes[this.#started]
+  private _fill(): void {
+    if (this._failure !== null || this._closing) return
+    while (this._started < this._writes.length && this._inFlight < this._limit) {
+      const write = this._writes[this._started]
       // One is always due; more only where the ring has room to spare.
-      if (this.#inFlight === 0) this.ring.start(write)
+      if (this._inFlight === 0) this.ring.start(write)
       else if (!this.ring.tryStart(write)) return
-      this.#inFlight++
-      this.#started++
+      this._inFlight++
+      this._started++
     }
   }
 
   /** A write came back from the ring. @internal */
   completed(write: ChunkWrite, result: number): void {
-    if (this.#goesOn(write, result)) return
-    this.#inFlight--
-    this.#release(write)
-    this.#advance()
-    if (this.#closing) return this.#finishClose()
-    if (!this.ring.pressure) this.#limit = Math.min(this.#limit * 2, this.#writeBehind)
-    if (this.#inFlight === 0) this.#flushGather()
-    this.#fill()
-    if (this.#inFlight === 0 && this.#failure !== null) this.#end(this.#failure)
-    if (this.#telling) return
-    this.#telling = true
-    this.ring.afterBatch(this.#tell)
+    if (this._goesOn(write, result)) return
+    this._inFlight--
+    this._release(write)
+    this._advance()
+    if (this._closing) return this._finishClose()
+    if (!this.ring.pressure) this._limit = Math.min(this._limit * 2, this._writeBehind)
+    if (this._inFlight === 0) this._flushGather()
+    this._fill()
+    if (this._inFlight === 0 && this._failure !== null) this._end(this._failure)
+    if (this._telling) return
+    this._telling = true
+    this.ring.afterBatch(this._tell)
   }
 
-  readonly #tell = (): void => {
-    this.#telling = false
-    if (!this.#closing) this.#progressed()
+  private readonly _tell = (): void => {
+    this._telling = false
+    if (!this._closing) this._progressed()
   }
 
   /** Takes the result in. True if the write was started again for what is missing. */
-  #goesOn(write: ChunkWrite, result: number): boolean {
-    const stopped = this.#closing || this.#failure !== null
+  private _goesOn(write: ChunkWrite, result: number): boolean {
+    const stopped = this._closing || this._failure !== null
     if (!stopped && retried(this.ring, write, result)) return true
-    if (write.detached) this.#failure ??= invalidState('a chunk was detached while it was being written')
+    if (write.detached) this._failure ??= invalidState('a chunk was detached while it was being written')
     // Nothing written and no error: what a disk that cannot go on answers.
-    if (result <= 0) this.#failure ??= write.error ?? errnoError(result || -constants.errno.EIO, 'write')
+    if (result <= 0) this._failure ??= write.error ?? errnoError(result || -constants.errno.EIO, 'write')
     if (result <= 0) return false
     write.done = write.aim(result)
     if (write.done || stopped) return false
@@ -281,33 +281,33 @@ export class WriteBehind implements Window {
   }
 
   /** Nothing more will be written. What the first incomplete write has brought is in the file as well. */
-  #end(error: Error): void {
-    if (this.error === null && this.#writes.length > 0) this.written += this.#writes[0].moved
+  private _end(error: Error): void {
+    if (this.error === null && this._writes.length > 0) this.written += this._writes[0].moved
     this.error = error
   }
 
   /** Counts what is written without a gap. */
-  #advance(): void {
+  private _advance(): void {
     let first = 0
-    while (first < this.#writes.length && this.#writes[first].done) this.written += this.#writes[first++].size
-    this.#writes.splice(0, first)
-    this.#started -= first
+    while (first < this._writes.length && this._writes[first].done) this.written += this._writes[first++].size
+    this._writes.splice(0, first)
+    this._started -= first
   }
 
-  #releaseLoan(loan: Loan): void {
+  private _releaseLoan(loan: Loan): void {
     if (loan instanceof Lease) this.leases--
     loan.release()
   }
 
-  #release(write: ChunkWrite): void {
-    if (write.loan !== null) this.#releaseLoan(write.loan)
+  private _release(write: ChunkWrite): void {
+    if (write.loan !== null) this._releaseLoan(write.loan)
     else this.callersBytes -= write.size
   }
 
   /** @internal */
   shrink(share: number): boolean {
-    if (this.#limit <= share) return false
-    this.#limit = share
+    if (this._limit <= share) return false
+    this._limit = share
     return true
   }
 
@@ -316,20 +316,20 @@ export class WriteBehind implements Window {
    * the file be closed.
    */
   close(closed: () => void): void {
-    this.#closing = true
-    for (const write of this.#writes.splice(this.#started)) this.#release(write)
+    this._closing = true
+    for (const write of this._writes.splice(this._started)) this._release(write)
     // A write cancelled between others that happen would leave a hole; those to a regular file end soon.
-    if (this.#sequential) for (const write of [...this.#writes]) if (!write.done) this.ring.cancel(write)
-    this.#gather?.release()
-    this.#gather = null
-    this.#closed = closed
-    this.#finishClose()
+    if (this._sequential) for (const write of [...this._writes]) if (!write.done) this.ring.cancel(write)
+    this._gather?.release()
+    this._gather = null
+    this._closed = closed
+    this._finishClose()
   }
 
-  #finishClose(): void {
-    if (this.#closed === null || this.#inFlight > 0) return
-    this.#buffers.close()
+  private _finishClose(): void {
+    if (this._closed === null || this._inFlight > 0) return
+    this._buffers.close()
     this.ring.removeWindow(this)
-    this.#closed()
+    this._closed()
   }
 }
