@@ -6,7 +6,7 @@ import { leaseOf } from './buffers.js'
 import { streamDestroyed } from './errors.js'
 import type { WriteStreamOptions } from './node-stream-options.js'
 import { validateWriteOptions } from './node-stream-options.js'
-import { chunkSizeDefault, chunkSizeOf, depthOf, streamOptions } from './options.js'
+import { chunkSizeWritten, chunkSizeOf, depthOf, streamOptions } from './options.js'
 import type { PathLike } from './path.js'
 import { StreamFile } from './stream-file.js'
 import { WriteBehind } from './write-behind.js'
@@ -57,7 +57,7 @@ export class UringWriteStream extends Writable {
     const given = streamOptions<WriteStreamOptions>(options)
     const file = new StreamFile(path, given, [])
     validateWriteOptions(given)
-    const chunkSize = chunkSizeOf(given, chunkSizeDefault)
+    const chunkSize = chunkSizeOf(given, chunkSizeWritten)
     const writeBehind = depthOf(given.writeBehind, 'options.writeBehind')
     super({
       ...given as object,

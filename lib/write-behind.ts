@@ -7,8 +7,12 @@ import { errnoError, invalidState } from './errors.js'
 import { retried } from './retry.js'
 import type { Ring, Window } from './ring.js'
 
-/** Smaller chunks are copied together; larger ones are written from where they are. */
-const gatherMax = 16 * 1024
+/**
+ * Chunks up to this are copied together, so that their memory is free at once and the next comes while they are
+ * written; with 16 KiB chunks 3.3x as fast as writes of their own, with 1 MiB 1.1x. Larger ones are written from
+ * where they are: a copy would double their memory.
+ */
+const gatherMax = 1024 * 1024
 /** Larger chunks are written in pieces of this size, so that several are in flight. */
 const pieceMax = 2 * 1024 * 1024
 
@@ -118,7 +122,7 @@ export class WriteBehind implements Window {
     this._writeBehind = this._limit = sequential ? 1 : writeBehind
     this._next = sequential && (facts.append || start === undefined) ? currentPosition : start ?? facts.position
     this._start = Math.max(this._next, 0)
-    this._buffers = new WindowBuffers(ring.engine, chunkSize, 2)
+    this._buffers = new WindowBuffers(ring.engine, chunkSize, this._writeBehind + 1)
     ring.addWindow(this)
   }
 
@@ -153,13 +157,13 @@ export class WriteBehind implements Window {
   }
 
   private _gathers(bytes: number): boolean {
-    return this._gather !== null && bytes < gatherMax && this._gathered + bytes <= this._chunkSize
+    return this._gather !== null && this._gathered + bytes <= this._chunkSize
   }
 
   /** Gathers a short string in UTF-8, if there is room. */
   acceptString(text: string): boolean {
     const bytesMax = text.length * 3
-    if (bytesMax >= Math.min(gatherMax, this._chunkSize) || !this.hasRoomFor(bytesMax)) return false
+    if (bytesMax > this._chunkSize || !this.hasRoomFor(bytesMax)) return false
     const bytes = this._gatherFor(bytesMax).utf8Write(text, this._gathered)
     this._accepted += bytes
     this._gathered += bytes
@@ -178,7 +182,7 @@ export class WriteBehind implements Window {
       else this._push(lease, chunk, 0, chunk.length)
     } else if (chunk.length === 0) {
       // Nothing to write, and nobody to tell but those who wait.
-    } else if (chunk.length < Math.min(gatherMax, this._chunkSize)) {
+    } else if (chunk.length <= gatherMax) {
       this._gatherIn(chunk)
     } else {
       this._flushGather()
@@ -191,9 +195,15 @@ export class WriteBehind implements Window {
   }
 
   private _gatherIn(chunk: Uint8Array): void {
-    this._gatherFor(chunk.length).set(chunk, this._gathered)
-    this._gathered += chunk.length
-    this._flushLater()
+    for (let from = 0; from < chunk.length;) {
+      const to = Math.min(chunk.length, from + this._chunkSize - this._gathered)
+      // The view costs more than a short line's copy.
+      this._gatherFor(to - from).set(to - from === chunk.length ? chunk : chunk.subarray(from, to), this._gathered)
+      this._gathered += to - from
+      from = to
+      if (this._gathered === this._chunkSize) this._flushGather()
+    }
+    if (this._gathered > 0) this._flushLater()
   }
 
   /** Memory with room for so many bytes after those gathered. */

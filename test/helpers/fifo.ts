@@ -11,6 +11,15 @@ export async function readFifo(fd: number, length: number, piece = 65_536): Prom
   return content
 }
 
+/** Empties a FIFO until `over` has settled: nobody knows how much comes. */
+export async function emptyFifo(fd: number, over: Promise<unknown>): Promise<void> {
+  const somewhere = Buffer.alloc(65_536)
+  let settled = false
+  const mark = (): void => { settled = true }
+  over.then(mark, mark)
+  for (; !settled; await turn()) readSome(fd, somewhere, 0, somewhere.length)
+}
+
 /** Bytes read; 0 while there are none. */
 function readSome(fd: number, into: Buffer, offset: number, length: number): number {
   try {
