@@ -13,6 +13,8 @@
             "binding/operation.cc",
             "binding/engine.cc",
             "binding/inspect.cc",
+            "binding/wake_source.cc",
+            "binding/reaper.cc",
             "binding/wakeup.cc",
             "binding/engine_host.cc",
             "binding/engine_wrap.cc",

@@ -28,6 +28,7 @@ Napi::Function EngineWrap::define(Napi::Env env) {
                          InstanceMethod<&EngineWrap::facts>("facts"),
                          InstanceMethod<&EngineWrap::reference>("reference"),
                          InstanceMethod<&EngineWrap::submit>("submit"),
+                         InstanceMethod<&EngineWrap::limit_workers>("limitWorkers"),
                          InstanceMethod<&EngineWrap::cancel>("cancel"),
                          InstanceMethod<&EngineWrap::set_address>("setAddress"),
                          InstanceMethod<&EngineWrap::set_vector>("setVector"),
@@ -57,8 +58,8 @@ EngineWrap::~EngineWrap() {
 Napi::Value EngineWrap::open(const Napi::CallbackInfo& info) {
   URING_CHECK(host_ == nullptr);
   int error = 0;
-  host_ = EngineHost::open(
-      info.Env(), {.entries = uint_of(info[0]), .cq_entries = uint_of(info[1])}, error);
+  URING_CHECK(length_of(info[0]) * sizeof(uint32_t) == sizeof(RingOptions));
+  host_ = EngineHost::open(info.Env(), *data_of<RingOptions>(info[0]), error);
   if (host_ == nullptr) return Napi::Number::New(info.Env(), error);
   host_->set_owner(&host_);
   return Napi::Number::New(info.Env(), host_->engine().ring().cq_entries());
@@ -93,6 +94,7 @@ Napi::Value EngineWrap::facts(const Napi::CallbackInfo& info) {
   Engine& engine = host_->engine();
   facts.Set("sqEntries", engine.ring().sq_entries());
   facts.Set("cqEntries", engine.ring().cq_entries());
+  facts.Set("ringFd", engine.ring().fd());
   facts.Set("setupFlags", engine.ring().setup_flags());
   facts.Set("features", engine.ring().features());
   facts.Set("fixedFiles", engine.files().available());
@@ -106,6 +108,11 @@ void EngineWrap::reference(const Napi::CallbackInfo&) { host_->reference(); }
 
 Napi::Value EngineWrap::submit(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), host_->submit());
+}
+
+Napi::Value EngineWrap::limit_workers(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(),
+                           host_->engine().limit_workers(uint_of(info[0]), uint_of(info[1])));
 }
 
 void EngineWrap::cancel(const Napi::CallbackInfo& info) { host_->engine().cancel(uint_of(info[0])); }

@@ -19,6 +19,7 @@ class EngineWrap : public Napi::ObjectWrap<EngineWrap> {
   Napi::Value facts(const Napi::CallbackInfo& info);
   void reference(const Napi::CallbackInfo& info);
   Napi::Value submit(const Napi::CallbackInfo& info);
+  Napi::Value limit_workers(const Napi::CallbackInfo& info);
   void cancel(const Napi::CallbackInfo& info);
   void set_address(const Napi::CallbackInfo& info);
   void set_vector(const Napi::CallbackInfo& info);

@@ -24,7 +24,7 @@ export class Descriptors {
     const { opcode, file, buffer, memory, position } = request
     let fd = request.path === null ? -1 : AT_FDCWD
     if (file !== null) {
-      const fixed = file.index >= 0
+      const fixed = file.index >= 0 && file.engine === this.engine
       if (fixed) flags |= IOSQE_FIXED_FILE
       fd = fixed ? file.index : file.fd
     }

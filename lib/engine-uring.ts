@@ -4,14 +4,20 @@ import { Descriptors } from './descriptors.js'
 import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFile, Request } from './engine.js'
 import { errnoError, invalidState } from './errors.js'
 import { HeapBuffer } from './heap-buffer.js'
-import type { NativeAddon, NativeEngine, SharedMemory } from './native.js'
-import { arenaBytes, completionWords, Counter, descriptorWords, Word } from './native.js'
+import type { NativeAddon, NativeEngine, Setup, SharedMemory } from './native.js'
+import { arenaBytes, completionWords, Counter, descriptorWords, setupWords, Word } from './native.js'
+import type { WorkerLimits } from './options.js'
+import { explainPolled } from './polled.js'
+import { IORING_SETUP_IOPOLL, IORING_SETUP_SQPOLL } from './setup.js'
 
 /**
  * During long synchronous code, submit when this many are staged: the disk may as well begin. With 1024 NOPs in
  * flight, 32 cost 240 ns each, 64 cost 222, 512 cost 200 and made one in flight 1.1x as slow.
  */
 const stagedMax = 64
+
+/** A polling thread that serves several rings takes so many operations of one at a time, and ends links there. */
+const sqThreadTakes = 8
 
 export class UringEngine implements Engine {
   readonly kind = 'uring'
@@ -34,13 +40,24 @@ export class UringEngine implements Engine {
   /** All of the arena's memory, for this library's eyes only; null where the host forbids such views. */
   #arena: Buffer | null | undefined
   readonly #facts = new Float64Array(4)
+  /** IORING_SETUP_* that hold. */
+  readonly setupFlags: number
+  /** The ring's own descriptor; -1 when it is closed. */
+  ringFd: number
+  /** Operations are polled for: not every file can do that. */
+  readonly #polled: boolean
 
-  /** @throws an error of `io_uring_setup` */
-  constructor(readonly addon: NativeAddon, readonly owner: EngineOwner, entries: number, cqEntries: number) {
+  /** @throws an error of `io_uring_setup` or `io_uring_register` */
+  constructor(readonly addon: NativeAddon, readonly owner: EngineOwner, setup: Setup, workers: WorkerLimits | null) {
     this.#native = new addon.Engine()
-    const granted = this.#native.open(entries, cqEntries)
+    const granted = this.#native.open(setupWords(setup))
     if (granted < 0) throw errnoError(granted, 'io_uring_setup')
-    this.chainMax = Math.min(this.#native.facts().sqEntries, granted - 1)
+    const { sqEntries, setupFlags, ringFd } = this.#native.facts()
+    this.setupFlags = setupFlags
+    this.ringFd = ringFd
+    this.#polled = (setupFlags & IORING_SETUP_IOPOLL) !== 0
+    this.chainMax = Math.min(sqEntries, granted - 1, (setupFlags & IORING_SETUP_SQPOLL) !== 0 ? sqThreadTakes : Infinity)
+    if (workers !== null) this.#limit(workers)
     this.capacity = granted - 1 // the place that binding/engine.h keeps for a cancel
     this.#mask = granted - 1
     this.#memory = {
@@ -55,7 +72,15 @@ export class UringEngine implements Engine {
     this.#freeSlots = Int32Array.from({ length: this.capacity }, (_, i) => this.capacity - 1 - i)
     this.#freeCount = this.capacity
     const error = this.#native.start(this.#memory, () => this.#dispatch())
-    if (error < 0) throw errnoError(error, 'epoll_ctl')
+    if (error < 0) throw errnoError(error, setup.wakeup === 'thread' ? 'pthread_create' : 'epoll_ctl')
+  }
+
+  /** @throws an error of `io_uring_register` */
+  #limit({ bounded = 0, unbounded = 0 }: WorkerLimits): void {
+    const error = this.#native.limitWorkers(bounded, unbounded)
+    if (error >= 0) return
+    this.#native.close(() => {})
+    throw errnoError(error, 'io_uring_register')
   }
 
   start(request: Request): void {
@@ -83,6 +108,7 @@ export class UringEngine implements Engine {
         this.#requests[slot] = null
         this.#freeSlots[this.#freeCount++] = slot
         request.slot = -1
+        if (this.#polled) explainPolled(request, completions[at + 1])
         this.owner.completed(request, completions[at + 1], completions[at + 2])
       }
       this.owner.batchEnded()
@@ -114,11 +140,11 @@ export class UringEngine implements Engine {
   }
 
   install(fd: number): OpenFile {
-    return { fd, index: this.#native.installFile(fd) }
+    return { fd, index: this.#native.installFile(fd), engine: this }
   }
 
   forget(file: OpenFile): void {
-    if (file.index >= 0) this.#native.removeFile(file.index)
+    if (file.index >= 0 && !this.#closed) this.#native.removeFile(file.index)
   }
 
   seek(fd: number, position: number): void {
@@ -170,6 +196,7 @@ export class UringEngine implements Engine {
     // Chunks that another ring still writes.
     if (this.#buffersInUse > 0) await new Promise<void>(resolve => { this.#unused = resolve })
     this.#closed = true
+    this.ringFd = -1
     return new Promise(resolve => this.#native.close(resolve))
   }
 }

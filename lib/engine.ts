@@ -29,6 +29,8 @@ export interface OpenFile {
   readonly fd: number
   /** Its index among the ring's fixed files, or -1. */
   readonly index: number
+  /** Whose index that is. */
+  readonly engine?: Engine
 }
 
 /** What a window must know of a file to plan its operations. */

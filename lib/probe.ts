@@ -1,7 +1,7 @@
 /** What this machine allows, and why not. */
 import { release } from 'node:os'
 import { errnoError } from './errors.js'
-import { loadNative } from './native.js'
+import { loadNative, ordinary, setupWords } from './native.js'
 
 /** Why a set-up was refused, and what helps, by the code that the kernel answered. */
 const reasons: Record<string, string> = {
@@ -35,15 +35,16 @@ export interface Probe {
 /** Sets up a ring of one entry, looks at what it got, and closes it. */
 export function probe(): Probe {
   const kernel = release()
+  const nothing = { available: false, kernel, features: null }
   const addon = loadNative()
   if (addon instanceof Error) {
-    return { available: false, reason: refusalReason(addon), code: 'ERR_DLOPEN_FAILED', kernel, features: null }
+    return { ...nothing, reason: refusalReason(addon), code: 'ERR_DLOPEN_FAILED' }
   }
   const engine = new addon.Engine()
-  const granted = engine.open(1, 2)
+  const granted = engine.open(setupWords({ ...ordinary, entries: 1, cqEntries: 2 }))
   if (granted < 0) {
     const error = errnoError(granted, 'io_uring_setup')
-    return { available: false, reason: refusalReason(error), code: error.code, kernel, features: null }
+    return { ...nothing, reason: refusalReason(error), code: error.code }
   }
   engine.releaseBuffer(engine.acquireBuffer(1))
   const { setupFlags, features, fixedFiles, registeredSegments } = engine.facts()

@@ -13,8 +13,9 @@ export class Ring extends Admission {
   #closing: Promise<void> | null = null
 
   /**
-   * @throws ERR_OUT_OF_RANGE for entries that are no integer ≥ 1, ERR_URING_UNAVAILABLE with engine 'uring' where
-   * the kernel refuses
+   * @throws ERR_OUT_OF_RANGE, ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE for options, ERR_URING_UNAVAILABLE with engine
+   * 'uring' where io_uring is refused, and an error of `io_uring_setup` or `io_uring_register` where only this kind of
+   * ring is
    */
   constructor(options: RingOptions = {}) {
     super(options)
