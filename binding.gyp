@@ -9,6 +9,7 @@
             "binding/syscall.cc",
             "binding/ring.cc",
             "binding/buffer_arena.cc",
+            "binding/registered_buffers.cc",
             "binding/file_table.cc",
             "binding/operation.cc",
             "binding/engine.cc",

@@ -14,6 +14,7 @@
 #include "buffer_arena.h"
 #include "file_table.h"
 #include "operation.h"
+#include "registered_buffers.h"
 #include "ring.h"
 
 namespace uring {
@@ -82,6 +83,7 @@ class Engine {
   Ring& ring() { return ring_; }
   BufferArena& arena() { return arena_; }
   FileTable& files() { return files_; }
+  RegisteredBuffers& buffers() { return buffers_; }
   Descriptor& descriptor(uint32_t index) {
     return shared_.descriptors[index & shared_.descriptors_mask];
   }
@@ -118,6 +120,7 @@ class Engine {
   Ring ring_;
   BufferArena arena_;
   FileTable files_;
+  RegisteredBuffers buffers_;
   Shared shared_ = {};
   std::vector<Slot> slots_;
   std::unordered_set<int> adopted_;  // open files that die with the engine

@@ -34,6 +34,8 @@ Napi::Function EngineWrap::define(Napi::Env env) {
                          InstanceMethod<&EngineWrap::set_vector>("setVector"),
                          InstanceMethod<&EngineWrap::install_file>("installFile"),
                          InstanceMethod<&EngineWrap::remove_file>("removeFile"),
+                         InstanceMethod<&EngineWrap::register_buffer>("registerBuffer"),
+                         InstanceMethod<&EngineWrap::unregister_buffer>("unregisterBuffer"),
                          InstanceMethod<&EngineWrap::acquire_buffer>("acquireBuffer"),
                          InstanceMethod<&EngineWrap::release_buffer>("releaseBuffer"),
                          InstanceMethod<&EngineWrap::lease>("lease"),
@@ -157,6 +159,18 @@ Napi::Value EngineWrap::install_file(const Napi::CallbackInfo& info) {
 
 void EngineWrap::remove_file(const Napi::CallbackInfo& info) {
   host_->engine().files().remove(info[0].As<Napi::Number>().Int32Value());
+}
+
+// registerBuffer(view): its memory must stay where it is; lib/ring-tables.ts sees to that.
+Napi::Value EngineWrap::register_buffer(const Napi::CallbackInfo& info) {
+  void* data = nullptr;
+  size_t length = 0;
+  napi_get_typedarray_info(info.Env(), info[0], nullptr, &length, &data, nullptr, nullptr);
+  return Napi::Number::New(info.Env(), host_->engine().buffers().add(data, length));
+}
+
+void EngineWrap::unregister_buffer(const Napi::CallbackInfo& info) {
+  host_->engine().buffers().remove(info[0].As<Napi::Number>().Int32Value());
 }
 
 Napi::Value EngineWrap::acquire_buffer(const Napi::CallbackInfo& info) {

@@ -25,6 +25,8 @@ class EngineWrap : public Napi::ObjectWrap<EngineWrap> {
   void set_vector(const Napi::CallbackInfo& info);
   Napi::Value install_file(const Napi::CallbackInfo& info);
   void remove_file(const Napi::CallbackInfo& info);
+  Napi::Value register_buffer(const Napi::CallbackInfo& info);
+  void unregister_buffer(const Napi::CallbackInfo& info);
   Napi::Value acquire_buffer(const Napi::CallbackInfo& info);
   void release_buffer(const Napi::CallbackInfo& info);
   Napi::Value lease(const Napi::CallbackInfo& info);

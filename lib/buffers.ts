@@ -82,17 +82,28 @@ export class WindowBuffers {
   }
 }
 
-/** A buffer of a BufferPool: registered with the kernel where it can be, never moved, held until released. */
+/** Memory that several may hold; the last to release it gives it back. */
+export interface Holding {
+  readonly buffer: EngineBuffer
+  readonly chunk: Buffer
+  retain(): void
+  release(): void
+}
+
+/**
+ * A buffer of a BufferPool or of `ring.registerBuffers`: registered with the kernel where it can be, never moved,
+ * held until released.
+ */
 export class FixedBuffer {
-  private _lease: Lease | null
+  private _lease: Holding | null
 
   /** @internal */
-  constructor(lease: Lease) {
+  constructor(lease: Holding) {
     this._lease = lease
   }
 
   /** @internal */
-  get lease(): Lease {
+  get lease(): Holding {
     if (this._lease === null) throw invalidState('the buffer was released')
     return this._lease
   }
@@ -108,7 +119,8 @@ export class FixedBuffer {
   }
 
   /**
-   * Gives it back to its pool, as soon as no operation has it any more. Views of its memory have length 0 then.
+   * Gives it back to its pool, as soon as no operation has it any more. Views of its memory have length 0 then. One of
+   * `registerBuffers` is unregistered; its memory stays its caller's.
    * @throws ERR_INVALID_STATE the second time
    */
   release(): void {

@@ -1,11 +1,14 @@
 /** Requests as the engine's native side reads them: binding/operation.h has the layout. */
 import type { Engine, Request } from './engine.js'
-import { cString } from './engine.js'
+import { cString, Opcode } from './engine.js'
 import type { NativeEngine, SharedMemory } from './native.js'
 import { arenaMemory, descriptorWords } from './native.js'
+import { RegisteredBuffer } from './registered-buffer.js'
 
 const IOSQE_FIXED_FILE = 1
 const AT_FDCWD = -100
+const IORING_OP_READ_FIXED = 4
+const IORING_OP_WRITE_FIXED = 5
 
 export class Descriptors {
   readonly #words: Uint32Array
@@ -20,8 +23,8 @@ export class Descriptors {
   write(index: number, request: Request): void {
     const words = this.#words
     const at = index * descriptorWords
-    let { flags } = request
-    const { opcode, file, buffer, memory, position } = request
+    let { opcode, flags } = request
+    const { file, buffer, memory, position } = request
     let fd = request.path === null ? -1 : AT_FDCWD
     if (file !== null) {
       const fixed = file.index >= 0 && file.engine === this.engine
@@ -37,10 +40,14 @@ export class Descriptors {
       words[at + 4] = position // modulo 2^32: the low half
       words[at + 5] = Math.floor(position / 0x1_0000_0000)
     }
-    if (buffer !== null && buffer.engine === this.engine) {
+    if (buffer !== null && buffer.engine === this.engine && buffer.arenaOffset >= 0) {
       flags |= arenaMemory
       words[at + 6] = buffer.arenaOffset + request.offset
       words[at + 7] = 0
+    } else if (buffer instanceof RegisteredBuffer && buffer.engine === this.engine) {
+      this.native.setAddress(index, buffer.bytes, request.offset)
+      this.#extras[request.slot] = buffer.index
+      opcode = opcode === Opcode.read ? IORING_OP_READ_FIXED : IORING_OP_WRITE_FIXED
     } else if (memory !== null) {
       this.native.setAddress(index, memory, request.offset)
     } else if (buffer !== null) {

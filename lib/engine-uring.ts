@@ -8,6 +8,7 @@ import type { NativeAddon, NativeEngine, Setup, SharedMemory } from './native.js
 import { arenaBytes, completionWords, Counter, descriptorWords, setupWords, Word } from './native.js'
 import type { WorkerLimits } from './options.js'
 import { explainPolled } from './polled.js'
+import { RegisteredBuffer } from './registered-buffer.js'
 import { IORING_SETUP_IOPOLL, IORING_SETUP_SQPOLL } from './setup.js'
 
 /**
@@ -141,6 +142,21 @@ export class UringEngine implements Engine {
 
   install(fd: number): OpenFile {
     return { fd, index: this.#native.installFile(fd), engine: this }
+  }
+
+  using(file: OpenFile): boolean {
+    return this.#requests.some(request => request?.file === file)
+  }
+
+  registerBuffer(bytes: Uint8Array): EngineBuffer {
+    if (this.#closed) throw invalidState('the ring is closed')
+    const index = this.#native.registerBuffer(bytes)
+    if (index < 0) throw errnoError(index, 'io_uring_register')
+    return new RegisteredBuffer(this, index, bytes, this.#unregisterBuffer)
+  }
+
+  readonly #unregisterBuffer = (index: number): void => {
+    if (!this.#closed) this.#native.unregisterBuffer(index)
   }
 
   forget(file: OpenFile): void {

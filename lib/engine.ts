@@ -161,6 +161,10 @@ export interface Engine {
   inspect(fd: number, done: (error: Error | null, facts: FileFacts) => void): void
   /** Makes a descriptor known to the engine; `forget` before it is closed. */
   install(fd: number): OpenFile
+  /** Whether an operation in flight has this file, and may still look it up by its index. */
+  using(file: OpenFile): boolean
+  /** Makes memory known to the engine that nobody can take away. @throws what the kernel answers */
+  registerBuffer(bytes: Uint8Array): EngineBuffer
   forget(file: OpenFile): void
   /** Moves the descriptor's own position, as reads and writes without a position would have. */
   seek(fd: number, position: number): void

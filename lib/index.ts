@@ -17,3 +17,4 @@ export type { BufferOwnership, EngineChoice, RingOptions, SqPollOptions, StreamO
 export type { Probe } from './probe.js'
 export { probe } from './probe.js'
 export { Ring } from './ring.js'
+export { RegisteredFile } from './ring-tables.js'

@@ -88,6 +88,9 @@ export interface NativeEngine {
   /** The index of a fixed file, or -1. */
   installFile(fd: number): number
   removeFile(index: number): void
+  /** An index for fixed transfers, or a negative errno. The memory must stay where it is until it is unregistered. */
+  registerBuffer(view: Uint8Array): number
+  unregisterBuffer(index: number): void
   /** An offset in the arena, or -1. */
   acquireBuffer(bytes: number): number
   releaseBuffer(offset: number): void

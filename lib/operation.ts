@@ -1,11 +1,13 @@
 /** One operation of a caller's, from its building to its completion. */
-import type { FixedBuffer, Lease } from './buffers.js'
+import type { FixedBuffer, Holding } from './buffers.js'
 import type { EngineBuffer } from './engine.js'
 import { IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode, Request } from './engine.js'
 import { abortError, errnoError, invalidState } from './errors.js'
 import { cannotBeDetached } from './memory.js'
 import type { FileStats } from './statx.js'
 import { parseStatx, statxBytes } from './statx.js'
+
+const EBADF = -9
 
 /** How an operation ended. */
 export interface Completion {
@@ -29,7 +31,7 @@ export class Operation extends Request {
   /** A buffer of a pool that it uses, @internal */
   fixed: FixedBuffer | null = null
   /** and what keeps that from its pool until the completion. */
-  #lease: Lease | null = null
+  #lease: Holding | null = null
   /** The closing of what it opened, where its caller never learned of it. @internal */
   unclaimed: Operation | null = null
 
@@ -76,9 +78,10 @@ export class Operation extends Request {
     this.flags &= ~(IOSQE_IO_LINK | IOSQE_IO_HARDLINK)
   }
 
-  /** @throws ERR_INVALID_STATE for a buffer that was released since. @internal */
+  /** @throws ERR_INVALID_STATE for a buffer that was released since, EBADF for a file that was unregistered. @internal */
   check(): void {
     void this.fixed?.lease
+    if (this.file !== null && this.file.fd < 0) throw errnoError(EBADF, this.syscall)
   }
 
   /** Takes what it needs beyond its own fields. @internal */

@@ -1,12 +1,16 @@
 /** Rings: operations of callers, one by one and in batches. */
 import { onAbort, validateSignal } from './abort.js'
 import { Admission } from './admission.js'
+import type { FixedBuffer } from './buffers.js'
 import type { EngineBuffer } from './engine.js'
 import { abortError, invalidArgType, invalidState } from './errors.js'
+import type { Memory } from './memory.js'
 import type { Completion, CompletionCallback } from './operation.js'
 import { Operation } from './operation.js'
 import type { EngineChoice, RingOptions } from './options.js'
 import { engineChoice, validateInteger } from './options.js'
+import type { RegisteredFile } from './ring-tables.js'
+import { registerBuffers, registerFiles, unregisterBuffers, unregisterFiles, updateFiles } from './ring-tables.js'
 
 /** Of operations in flight, of which no more than its capacity are at once. */
 export class Ring extends Admission {
@@ -136,6 +140,46 @@ export class Ring extends Admission {
   }
 
   readonly #acquire = (bytes: number): EngineBuffer => this.engine.acquireBuffer(bytes)
+
+  /**
+   * Makes open descriptors known to the kernel once, instead of at each operation. They must stay open until they are
+   * unregistered. Where the ring's table is full (it has 256 places, which streams and UringFiles use, too), operations
+   * use the descriptor as it is.
+   * @throws EBADF
+   */
+  registerFiles(fds: readonly number[]): RegisteredFile[] {
+    this.refuseClosed()
+    return registerFiles(this.engine, fds)
+  }
+
+  /**
+   * Puts other descriptors in the places of registered files.
+   * @throws EBADF, and ERR_INVALID_STATE while an operation on one of them has not ended
+   */
+  updateFiles(files: readonly RegisteredFile[], fds: readonly number[]): void {
+    this.refuseClosed()
+    updateFiles(this.engine, files, fds, this.queue.first)
+  }
+
+  /** The opposite of `registerFiles`; operations on them fail with EBADF from here on. @throws ERR_INVALID_STATE as `updateFiles` */
+  unregisterFiles(files: readonly RegisteredFile[]): void {
+    unregisterFiles(this.engine, files, this.queue.first)
+  }
+
+  /**
+   * Makes memory of one's own known to the kernel, for `ops.readFixed` and `ops.writeFixed`. It must be shared memory
+   * (SharedArrayBuffer): any other can be detached while the kernel has it. At most 256 buffers, 1 GiB each. Linux 5.13.
+   * @throws ERR_INVALID_ARG_VALUE, ENOMEM (RLIMIT_MEMLOCK), ENOBUFS when there are too many
+   */
+  registerBuffers(memories: readonly Memory[]): FixedBuffer[] {
+    this.refuseClosed()
+    return registerBuffers(this.engine, memories)
+  }
+
+  /** The opposite, as soon as no operation has them any more; the same as `release` of each. */
+  unregisterBuffers(buffers: readonly FixedBuffer[]): void {
+    unregisterBuffers(this.engine, buffers)
+  }
 
   /**
    * Takes no more operations, waits for those in flight and for streams that are closing, and gives everything
