@@ -2,6 +2,7 @@
 import { createEngine } from './create-engine.js'
 import type { Engine, EngineKind, EngineOwner, EngineStats, Request } from './engine.js'
 import { invalidState } from './errors.js'
+import { completed, submitted, Watch } from './monitor.js'
 import type { RingOptions } from './options.js'
 import { RequestQueue } from './request-queue.js'
 
@@ -53,6 +54,8 @@ export abstract class Admission implements EngineOwner {
   /** @internal */
   protected readonly queue = new RequestQueue()
   readonly #windows = new Set<Window>()
+  /** @internal */
+  protected readonly watch = new Watch(this)
   #pressure = false
   #shrinks = 0
   readonly #due: (() => void)[] = []
@@ -93,6 +96,7 @@ export abstract class Admission implements EngineOwner {
   #admit(request: Request): void {
     if (request.chain !== null) return this.#admitChain(request.chain)
     this.#inFlight++
+    if (this.watch.recording || submitted.hasSubscribers) this.watch.began(request)
     this.engine.start(request)
     if (!this.#pressure && this.#inFlight + this.#ready > this.engine.capacity * highWater) this.#press()
   }
@@ -109,6 +113,7 @@ export abstract class Admission implements EngineOwner {
   /** The engine's report of a completion. @internal */
   completed(request: Request, result: number, flags: number): void {
     this.#inFlight--
+    if (this.watch.recording || completed.hasSubscribers) this.watch.ended(request, result)
     try {
       request.completed(result, flags)
     } finally {

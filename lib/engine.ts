@@ -6,6 +6,13 @@ export const Opcode = {
   read: 22, write: 23, fadvise: 24, send: 26, recv: 27, splice: 30, renameat: 35, unlinkat: 36, ftruncate: 55
 } as const
 
+const names = new Map<number, string>(Object.entries(Opcode).map(([name, opcode]) => [opcode, name]))
+
+/** The kind of a request, in the words of `ops`. */
+export function operationName(opcode: number): string {
+  return names.get(opcode) ?? String(opcode)
+}
+
 /** Flags of a request: after everything before it is done, */
 export const IOSQE_IO_DRAIN = 2
 /** the next one after this has succeeded, */

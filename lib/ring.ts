@@ -5,6 +5,7 @@ import type { FixedBuffer } from './buffers.js'
 import type { EngineBuffer } from './engine.js'
 import { abortError, invalidArgType, invalidState } from './errors.js'
 import type { Memory } from './memory.js'
+import type { Monitor } from './monitor.js'
 import type { Completion, CompletionCallback } from './operation.js'
 import { Operation } from './operation.js'
 import type { EngineChoice, RingOptions } from './options.js'
@@ -140,6 +141,11 @@ export class Ring extends Admission {
   }
 
   readonly #acquire = (bytes: number): EngineBuffer => this.engine.acquireBuffer(bytes)
+
+  /** Records the latencies of operations from here on, until the monitor is stopped. */
+  monitor(): Monitor {
+    return this.watch.monitor()
+  }
 
   /**
    * Makes open descriptors known to the kernel once, instead of at each operation. They must stay open until they are
