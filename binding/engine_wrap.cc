@@ -36,6 +36,7 @@ Napi::Function EngineWrap::define(Napi::Env env) {
                          InstanceMethod<&EngineWrap::remove_file>("removeFile"),
                          InstanceMethod<&EngineWrap::register_buffer>("registerBuffer"),
                          InstanceMethod<&EngineWrap::unregister_buffer>("unregisterBuffer"),
+                         InstanceMethod<&EngineWrap::operations>("operations"),
                          InstanceMethod<&EngineWrap::acquire_buffer>("acquireBuffer"),
                          InstanceMethod<&EngineWrap::release_buffer>("releaseBuffer"),
                          InstanceMethod<&EngineWrap::lease>("lease"),
@@ -171,6 +172,12 @@ Napi::Value EngineWrap::register_buffer(const Napi::CallbackInfo& info) {
 
 void EngineWrap::unregister_buffer(const Napi::CallbackInfo& info) {
   host_->engine().buffers().remove(info[0].As<Napi::Number>().Int32Value());
+}
+
+// operations(out): 1 in the place of each opcode that the kernel has. 0 or -errno.
+Napi::Value EngineWrap::operations(const Napi::CallbackInfo& info) {
+  const std::span<uint8_t> out(data_of<uint8_t>(info[0]), length_of(info[0]));
+  return Napi::Number::New(info.Env(), host_->engine().ring().operations(out));
 }
 
 Napi::Value EngineWrap::acquire_buffer(const Napi::CallbackInfo& info) {

@@ -27,6 +27,7 @@ class EngineWrap : public Napi::ObjectWrap<EngineWrap> {
   void remove_file(const Napi::CallbackInfo& info);
   Napi::Value register_buffer(const Napi::CallbackInfo& info);
   void unregister_buffer(const Napi::CallbackInfo& info);
+  Napi::Value operations(const Napi::CallbackInfo& info);
   Napi::Value acquire_buffer(const Napi::CallbackInfo& info);
   void release_buffer(const Napi::CallbackInfo& info);
   Napi::Value lease(const Napi::CallbackInfo& info);

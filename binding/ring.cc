@@ -139,6 +139,18 @@ void Ring::close() {
   fd_ = event_fd_ = -1;
 }
 
+int Ring::operations(std::span<uint8_t> out) const {
+  constexpr uint32_t most = 256;  // of opcodes, and more the kernel does not take
+  alignas(io_uring_probe) char memory[sizeof(io_uring_probe) + most * sizeof(io_uring_probe_op)] = {};
+  auto* probe = reinterpret_cast<io_uring_probe*>(memory);
+  const int error = sys_register(fd_, IORING_REGISTER_PROBE, probe, most);  // 5.6
+  if (error < 0) return error;
+  for (size_t i = 0; i < out.size(); i++) {
+    out[i] = i < most && (probe->ops[i].flags & IO_URING_OP_SUPPORTED) ? 1 : 0;
+  }
+  return 0;
+}
+
 uint32_t Ring::room() {
   if (sq_tail_local_ - sq_head_seen_ == sq_entries_ && has_sq_thread()) see_head();
   return sq_entries_ - (sq_tail_local_ - sq_head_seen_);

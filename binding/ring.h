@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "syscall.h"
 
@@ -41,6 +42,9 @@ class Ring {
   uint32_t cq_entries() const { return cq_entries_; }
   uint32_t setup_flags() const { return setup_flags_; }
   uint32_t features() const { return features_; }
+
+  // Writes 1 in the place of each opcode that the kernel has, 0 elsewhere. 0 or -errno.
+  int operations(std::span<uint8_t> out) const;
 
   // A zeroed entry to fill, or nullptr when the submission queue is full.
   io_uring_sqe* get_sqe();

@@ -1,14 +1,12 @@
 /** Requests as the engine's native side reads them: binding/operation.h has the layout. */
 import type { Engine, Request } from './engine.js'
-import { cString, Opcode } from './engine.js'
+import { allOperations, cString, Opcode } from './engine.js'
 import type { NativeEngine, SharedMemory } from './native.js'
 import { arenaMemory, descriptorWords } from './native.js'
 import { RegisteredBuffer } from './registered-buffer.js'
 
 const IOSQE_FIXED_FILE = 1
 const AT_FDCWD = -100
-const IORING_OP_READ_FIXED = 4
-const IORING_OP_WRITE_FIXED = 5
 
 export class Descriptors {
   readonly #words: Uint32Array
@@ -47,7 +45,7 @@ export class Descriptors {
     } else if (buffer instanceof RegisteredBuffer && buffer.engine === this.engine) {
       this.native.setAddress(index, buffer.bytes, request.offset)
       this.#extras[request.slot] = buffer.index
-      opcode = opcode === Opcode.read ? IORING_OP_READ_FIXED : IORING_OP_WRITE_FIXED
+      opcode = opcode === Opcode.read ? allOperations.readFixed : allOperations.writeFixed
     } else if (memory !== null) {
       this.native.setAddress(index, memory, request.offset)
     } else if (buffer !== null) {

@@ -6,6 +6,9 @@ export const Opcode = {
   read: 22, write: 23, fadvise: 24, send: 26, recv: 27, splice: 30, renameat: 35, unlinkat: 36, ftruncate: 55
 } as const
 
+/** With those that an engine chooses by itself. */
+export const allOperations = { ...Opcode, readFixed: 4, writeFixed: 5, cancel: 14 } as const
+
 const names = new Map<number, string>(Object.entries(Opcode).map(([name, opcode]) => [opcode, name]))
 
 /** The kind of a request, in the words of `ops`. */

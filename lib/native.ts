@@ -91,6 +91,8 @@ export interface NativeEngine {
   /** An index for fixed transfers, or a negative errno. The memory must stay where it is until it is unregistered. */
   registerBuffer(view: Uint8Array): number
   unregisterBuffer(index: number): void
+  /** Writes 1 in the place of each opcode that the kernel has. 0 or a negative errno. */
+  operations(out: Uint8Array): number
   /** An offset in the arena, or -1. */
   acquireBuffer(bytes: number): number
   releaseBuffer(offset: number): void

@@ -1,9 +1,11 @@
 import diagnostics from 'node:diagnostics_channel'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createUringReadStream, ops, Ring } from '../../lib/index.js'
+import t from 'tap'
+import { createUringReadStream, ops, probe, Ring } from '../../lib/index.js'
 import type { CompleteMessage, SubmitMessage } from '../../lib/index.js'
 import { digestOf, makeFile } from '../helpers/files.js'
-import { ringTest } from '../helpers/ring-state.js'
+import { notUring, ringTest } from '../helpers/ring-state.js'
 
 ringTest('a monitor counts the operations of each kind while it is on, and only then', async t => {
   const { path, sha256 } = makeFile(join(t.testdir(), 'file'), 100_000)
@@ -56,4 +58,18 @@ ringTest('submissions and completions are published to those who subscribe', asy
   t.equal(submits[0].request, nop)
   t.equal(completes[0].request, nop)
   await ring.close()
+})
+
+t.test('probe tells which operations the kernel has, and how much memory may be locked', { skip: notUring }, async t => {
+  const { operations, memlock } = probe()
+  t.ok(operations!.supported.includes('read') && operations!.supported.includes('nop'))
+  t.same(operations!.supported.filter(name => operations!.missing.includes(name)), [])
+  const ring = new Ring()
+  for (const [name, operation] of Object.entries({ ftruncate: ops.ftruncate(1_000_000), unlinkat: ops.unlinkat('/nowhere') })) {
+    const { code } = await ring.submit(operation).then(() => ({ code: '' }), (error: NodeJS.ErrnoException) => error)
+    t.equal(code === 'EINVAL', operations!.missing.includes(name), `${name}: ${code}`)
+  }
+  await ring.close()
+  const line = readFileSync('/proc/self/limits', 'latin1').split('\n').find(each => each.startsWith('Max locked memory'))!
+  t.equal(memlock === Infinity ? 'unlimited' : String(memlock), line.split(/\s{2,}/)[1])
 })
