@@ -96,6 +96,7 @@ export abstract class Admission implements EngineOwner {
   #admit(request: Request): void {
     if (request.chain !== null) return this.#admitChain(request.chain)
     this.#inFlight++
+    request.admitted(this.engine)
     if (this.watch.recording || submitted.hasSubscribers) this.watch.began(request)
     this.engine.start(request)
     if (!this.#pressure && this.#inFlight + this.#ready > this.engine.capacity * highWater) this.#press()

@@ -124,6 +124,11 @@ export abstract class Request {
   /** What waits in its place until its file is ready (lib/retry.ts). */
   waiter: Request | null = null
 
+  /** It is about to be given to the engine: time to take what it needs only from here on. */
+  admitted(_engine: Engine): void {
+    // Most have all that they need.
+  }
+
   /** @param result bytes or 0; a negative errno when it failed */
   abstract completed(result: number, flags: number): void
 }

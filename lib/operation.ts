@@ -1,6 +1,6 @@
 /** One operation of a caller's, from its building to its completion. */
 import type { FixedBuffer, Holding } from './buffers.js'
-import type { EngineBuffer } from './engine.js'
+import type { Engine, EngineBuffer } from './engine.js'
 import { IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode, Request } from './engine.js'
 import { abortError, errnoError, invalidState } from './errors.js'
 import { cannotBeDetached } from './memory.js'
@@ -84,8 +84,8 @@ export class Operation extends Request {
     if (this.file !== null && this.file.fd < 0) throw errnoError(EBADF, this.syscall)
   }
 
-  /** Takes what it needs beyond its own fields. @internal */
-  begin(_acquire: (bytes: number) => EngineBuffer): void {
+  /** Keeps its buffer from the pool from here on, also while it waits for admission. @internal */
+  submitted(): void {
     if (this.fixed === null) return
     this.#lease = this.fixed.lease
     this.#lease.retain()
@@ -124,6 +124,7 @@ function closing(fd: number): Operation {
 export class ReadOperation extends Operation {
   /** What the caller wants filled. */
   readonly #targets: readonly Uint8Array[]
+  #noMemory: Error | null = null
 
   constructor(target: Uint8Array | readonly Uint8Array[], opcode: number = Opcode.read, syscall = 'read') {
     super(opcode, syscall)
@@ -131,15 +132,24 @@ export class ReadOperation extends Operation {
     for (const { byteLength } of this.#targets) this.length += byteLength
   }
 
-  override begin(acquire: (bytes: number) => EngineBuffer): void {
+  /** Not before: of a hundred thousand reads that wait, only those in flight have memory. */
+  override admitted(engine: Engine): void {
     const [first] = this.#targets
-    if (this.#targets.length === 1 && cannotBeDetached(first)) this.memory = first
-    else this.buffer = acquire(this.length)
+    if (this.#targets.length === 1 && cannotBeDetached(first)) {
+      this.memory = first
+      return
+    }
+    try {
+      this.buffer = engine.acquireBuffer(this.length)
+    } catch (error) {
+      this.#noMemory = error as Error
+      this.file = { fd: -1, index: -1 } // it fails in its place: what is linked to it must see that
+    }
   }
 
   override failure(result: number): Error | null {
     const { buffer } = this
-    if (buffer === null) return super.failure(result)
+    if (buffer === null) return this.#noMemory ?? super.failure(result)
     // A truncated datagram's result can be more than there is room for (MSG_TRUNC).
     const fits = result <= 0 || this.#scatter(buffer, Math.min(result, this.length))
     buffer.free()

@@ -2,7 +2,6 @@
 import { onAbort, validateSignal } from './abort.js'
 import { Admission } from './admission.js'
 import type { FixedBuffer } from './buffers.js'
-import type { EngineBuffer } from './engine.js'
 import { abortError, invalidArgType, invalidState } from './errors.js'
 import type { Memory } from './memory.js'
 import type { Monitor } from './monitor.js'
@@ -137,10 +136,8 @@ export class Ring extends Admission {
 
   #prepare(operation: Operation, callback: CompletionCallback): void {
     operation.callback = callback
-    operation.begin(this.#acquire)
+    operation.submitted()
   }
-
-  readonly #acquire = (bytes: number): EngineBuffer => this.engine.acquireBuffer(bytes)
 
   /** Records the latencies of operations from here on, until the monitor is stopped. */
   monitor(): Monitor {
