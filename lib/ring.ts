@@ -1,7 +1,7 @@
 /** Rings: operations of callers, one by one and in batches. */
 import { onAbort, validateSignal } from './abort.js'
 import { Admission } from './admission.js'
-import type { FixedBuffer } from './buffers.js'
+import type { BufferPool, FixedBuffer } from './buffers.js'
 import { abortError, invalidArgType, invalidState } from './errors.js'
 import type { Memory } from './memory.js'
 import type { Monitor } from './monitor.js'
@@ -14,6 +14,8 @@ import { registerBuffers, registerFiles, unregisterBuffers, unregisterFiles, upd
 
 /** Of operations in flight, of which no more than its capacity are at once. */
 export class Ring extends Admission {
+  /** Open pools with buffers of this ring. */
+  readonly #pools = new Set<BufferPool>()
   #closing: Promise<void> | null = null
 
   /**
@@ -184,9 +186,21 @@ export class Ring extends Admission {
     unregisterBuffers(this.engine, buffers)
   }
 
+  /** A pool takes buffers of this ring. @internal */
+  addPool(pool: BufferPool): void {
+    this.refuseClosed()
+    this.#pools.add(pool)
+  }
+
+  /** @internal */
+  removePool(pool: BufferPool): void {
+    this.#pools.delete(pool)
+  }
+
   /**
-   * Takes no more operations, waits for those in flight and for streams that are closing, and gives everything
-   * back to the kernel. Rejects with ERR_INVALID_STATE while other streams use the ring.
+   * Takes no more operations, closes the pools that have buffers of this ring, waits for what is in flight, for streams
+   * that are closing and for buffers of those pools that are still held, and gives everything back to the kernel.
+   * Rejects with ERR_INVALID_STATE while other streams use the ring.
    */
   async close(): Promise<void> {
     if (this.#closing === null) {
@@ -198,6 +212,7 @@ export class Ring extends Admission {
 
   async #close(): Promise<void> {
     for (const [choice, ring] of sharedRings) if (ring === this) sharedRings.delete(choice)
+    for (const pool of this.#pools) pool.close()
     await this.idle()
     await this.engine.close()
   }
