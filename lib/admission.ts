@@ -155,15 +155,18 @@ export abstract class Admission implements EngineOwner {
     this.#settle()
   }
 
-  /** Ends a request early. It still completes: at once if it was queued, else when the kernel says so. @internal */
+  /**
+   * Ends a request early. It still completes: at once if it was queued, else when the kernel says so. A chain that
+   * is queued ends as a whole.
+   * @internal
+   */
   cancel(request: Request): void {
     if (request.waiter !== null) return this.cancel(request.waiter)
-    if (request.queued) {
-      this.queue.remove(request)
-      request.completed(ECANCELED, 0)
-    } else {
-      this.engine.cancel(request)
-    }
+    const chain = request.chain ?? [request]
+    if (!chain[0].queued) return this.engine.cancel(request)
+    this.queue.remove(chain[0])
+    for (const each of chain) each.chain = null
+    for (const each of chain) each.completed(ECANCELED, 0)
   }
 
   /** True while the ring is near its capacity: `write()` answers false and windows do not grow. @internal */

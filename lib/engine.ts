@@ -115,10 +115,10 @@ export abstract class Request {
   slot = -1
   /** Neighbours in the queue of those not yet admitted, and whether it is there. The ring's. */
   next: Request | null = null
-  /** Of the first of a chain: all of it, until it is started. */
-  chain: Request[] | null = null
   previous: Request | null = null
   queued = false
+  /** The chain that it belongs to, until that is started; its first one is queued for all. */
+  chain: Request[] | null = null
   /** How often in a row its file was not ready. */
   retries = 0
   /** What waits in its place until its file is ready (lib/retry.ts). */

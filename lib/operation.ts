@@ -102,9 +102,14 @@ export class Operation extends Request {
     return result < 0 ? this.error ?? errnoError(result, this.syscall, this.path ?? undefined, this.destination) : null
   }
 
+  /** Its caller does not learn what it opened. @internal */
+  disown(result: number): void {
+    if (this.opcode === Opcode.openat && result >= 0) this.unclaimed = closing(result)
+  }
+
   #abortion(result: number): Error {
     const error = abortError(this.aborted!.reason)
-    if (this.opcode === Opcode.openat && result >= 0) this.unclaimed = closing(result)
+    this.disown(result)
     // It was too late: the file has changed, and its owner must know.
     const writes = this.opcode === Opcode.write || this.opcode === Opcode.writev
     return writes && result > 0 ? Object.assign(error, { bytesWritten: result }) : error

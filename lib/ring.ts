@@ -49,7 +49,7 @@ export class Ring extends Admission {
   submit(operation: Operation, how?: { signal?: AbortSignal } | CompletionCallback): Promise<Completion> | void {
     if (typeof how === 'function') return this.#begin(operation, how)
     const signal = how?.signal
-    if (signal !== undefined) return this.#submitAbortable(operation, signal)
+    if (signal !== undefined) return this.#abortable([operation], signal, () => this.submit(operation))
     return new Promise((resolve, reject) => {
       this.#begin(operation, (error, result, flags) => {
         if (error === null) resolve({ result, flags })
@@ -58,20 +58,19 @@ export class Ring extends Admission {
     })
   }
 
-  async #submitAbortable(operation: Operation, signal: AbortSignal): Promise<Completion> {
+  /** Ends operations with the signal. Rejects after their completions, when what they opened is closed again. */
+  async #abortable<T>(operations: readonly Operation[], signal: AbortSignal, submit: () => Promise<T>): Promise<T> {
     validateSignal(signal)
     if (signal.aborted) throw abortError(signal.reason)
-    const submitted = this.submit(operation)
+    const submitted = submit()
     const forget = onAbort(signal, () => {
-      operation.aborted = signal
-      this.cancel(operation)
+      for (const operation of operations) operation.aborted = signal
+      for (const operation of operations) this.cancel(operation)
     })
     try {
       return await submitted
     } catch (error) {
-      // Nobody else knows of a file that was opened in spite of the signal.
-      const { unclaimed } = operation
-      if (unclaimed !== null) await this.submit(unclaimed)
+      for (const { unclaimed } of operations) if (unclaimed !== null) await this.submit(unclaimed)
       throw error
     } finally {
       forget()
@@ -82,22 +81,31 @@ export class Ring extends Admission {
    * Submits operations together, with one system call if they fit into the submission queue; links between them
    * (`link`, `hardlink`, `drain`) hold. Resolves with all completions in the order of the operations: a failed one
    * has a negative errno as its result, and those that were linked behind it -ECANCELED. Rejects with
-   * ERR_OUT_OF_RANGE for a chain that is longer than the submission queue; nothing is submitted then.
+   * ERR_OUT_OF_RANGE for a chain that is longer than the submission queue; nothing is submitted then. Rejects with
+   * AbortError when `signal` ended it, after all completions: those are the error's `completions`, but files that
+   * were opened are closed again.
    */
-  async batch(operations: readonly Operation[]): Promise<Completion[]> {
+  async batch(operations: readonly Operation[], { signal }: { signal?: AbortSignal } = {}): Promise<Completion[]> {
     if (!Array.isArray(operations)) throw invalidArgType('operations', 'an instance of Array', operations)
     // All of them before the first is touched: a refused batch leaves every operation as it was.
     for (const operation of operations) this.#check(operation)
     if (new Set(operations).size < operations.length) throw invalidState('an operation is submitted once')
+    const submit = (): Promise<Completion[]> => this.#submitBatch(operations)
+    return signal === undefined ? submit() : this.#abortable(operations, signal, submit)
+  }
+
+  async #submitBatch(operations: readonly Operation[]): Promise<Completion[]> {
     const completions: Completion[] = []
     let left = operations.length
     if (left === 0) return completions
     const chains = this.#chains(operations)
-    return new Promise(resolve => {
+    return new Promise((resolve, reject) => {
       for (const [index, operation] of operations.entries()) {
         this.#prepare(operation, (_error, result, flags) => {
           completions[index] = { result, flags }
-          if (--left === 0) resolve(completions)
+          if (--left > 0) return
+          if (operation.aborted === null) resolve(completions)
+          else reject(batchAbortion(operations, completions, operation.aborted))
         })
       }
       this.engine.hold()
@@ -118,7 +126,7 @@ export class Ring extends Admission {
     }
     for (const { length } of chains) validateInteger(length, 'length of the chain', 1, this.engine.chainMax)
     operations.at(-1)!.unlink()
-    for (const chain of chains) if (chain.length > 1) chain[0].chain = chain
+    for (const chain of chains) if (chain.length > 1) for (const each of chain) each.chain = chain
     return chains.map(([head]) => head)
   }
 
@@ -216,6 +224,12 @@ export class Ring extends Admission {
     await this.idle()
     await this.engine.close()
   }
+}
+
+/** Files that were opened before the signal came are as unknown to the caller as those after it. */
+function batchAbortion(operations: readonly Operation[], completions: Completion[], { reason }: AbortSignal): Error {
+  for (const [index, operation] of operations.entries()) operation.disown(completions[index].result)
+  return Object.assign(abortError(reason), { completions })
 }
 
 const sharedRings = new Map<EngineChoice, Ring>()

@@ -109,6 +109,7 @@ ringTest('a refused batch leaves its operations as they were', async t => {
 ringTest('a signal must be one', async t => {
   for (const signal of [{}, 'abort', 5, null]) {
     await t.rejects(Ring.shared().submit(ops.nop(), { signal: wrong(signal) }), type)
+    await t.rejects(Ring.shared().batch([ops.nop()], { signal: wrong(signal) }), type)
   }
 })
 
