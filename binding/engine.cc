@@ -11,6 +11,8 @@ namespace uring {
 namespace {
 
 constexpr uint64_t cancel_user_data = ~uint64_t{0};
+// No operation's: slots are fewer.
+constexpr uint64_t no_user_data = cancel_user_data - 1;
 
 uint64_t user_data_of(uint32_t slot, uint32_t generation) {
   return uint64_t{generation} << 32 | slot;
@@ -92,6 +94,7 @@ void Engine::take(io_uring_sqe& sqe) {
   in_flight_++;
   count(submitted);
   URING_CHECK(prepare(sqe, next, shared_.extras[next.slot], arena_));
+  if (next.opcode == IORING_OP_ASYNC_CANCEL) sqe.addr = target_of(next);
   sqe.user_data = user_data_of(next.slot, slot.generation);
   if (!draining_ && !slot.cancel_when_taken) return;
   slot.cancel_when_taken = false;
@@ -123,6 +126,14 @@ void Engine::cancel(uint32_t index) {
   } else if (is_staged(index)) {  // the kernel refused for now
     slot.cancel_when_taken = true;
   }
+}
+
+// What was staged before a cancel was taken before it, so the slot that it names has its operation's generation:
+// that one ends or nothing does, even if the slot is staged anew behind the cancel.
+uint64_t Engine::target_of(const Descriptor& cancel) const {
+  const uint64_t slot = cancel.address();
+  if (slot >= slots_.size()) return no_user_data;
+  return user_data_of(static_cast<uint32_t>(slot), slots_[slot].generation);
 }
 
 bool Engine::is_staged(uint32_t slot) {

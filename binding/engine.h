@@ -112,6 +112,7 @@ class Engine {
   void take(io_uring_sqe& sqe);
   void stage_cancel();
   bool is_staged(uint32_t slot);
+  uint64_t target_of(const Descriptor& cancel) const;
   void wait(std::chrono::milliseconds at_most);
   bool finish(const io_uring_cqe& cqe, Completion& out);
   uint32_t reap_into(Completion* out, uint32_t max);

@@ -49,6 +49,7 @@ Prepare prepare_function(uint8_t opcode) {
     case IORING_OP_FSYNC:
     case IORING_OP_TIMEOUT:
     case IORING_OP_LINK_TIMEOUT:
+    case IORING_OP_ASYNC_CANCEL:
     case IORING_OP_FALLOCATE:
     case IORING_OP_STATX:
     case IORING_OP_READ:

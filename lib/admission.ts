@@ -82,6 +82,11 @@ export abstract class Admission implements EngineOwner {
     return this.#inFlight + this.#ready + (chain === null ? 1 : chain.length) <= this.engine.capacity
   }
 
+  /** Whether what is started now has to wait. @internal */
+  get full(): boolean {
+    return this.queue.first !== null || this.#inFlight + this.#ready >= this.engine.capacity
+  }
+
   /** Starts a request that nobody waits for yet, if there is room to spare. @internal */
   tryStart(request: Request): boolean {
     if (this.queue.first !== null || this.#pressure) return false

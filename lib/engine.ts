@@ -2,12 +2,12 @@
 
 /** What to do; the numbers are the kernel's (IORING_OP_*). */
 export const Opcode = {
-  nop: 0, writev: 2, fsync: 3, pollAdd: 6, timeout: 11, linkTimeout: 15, fallocate: 17, openat: 18, close: 19, statx: 21,
+  nop: 0, writev: 2, fsync: 3, pollAdd: 6, timeout: 11, cancel: 14, linkTimeout: 15, fallocate: 17, openat: 18, close: 19, statx: 21,
   read: 22, write: 23, fadvise: 24, send: 26, recv: 27, splice: 30, renameat: 35, unlinkat: 36, ftruncate: 55
 } as const
 
 /** With those that an engine chooses by itself. */
-export const allOperations = { ...Opcode, readFixed: 4, writeFixed: 5, cancel: 14 } as const
+export const allOperations = { ...Opcode, readFixed: 4, writeFixed: 5 } as const
 
 const names = new Map<number, string>(Object.entries(Opcode).map(([name, opcode]) => [opcode, name]))
 

@@ -4,6 +4,7 @@ import type { Engine, EngineBuffer } from './engine.js'
 import { IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode, Request } from './engine.js'
 import { abortError, errnoError, invalidState } from './errors.js'
 import { cannotBeDetached } from './memory.js'
+import type { Ring } from './ring.js'
 import type { FileStats } from './statx.js'
 import { parseStatx, statxBytes } from './statx.js'
 
@@ -24,6 +25,8 @@ export type CompletionCallback = (error: Error | null, result: number, flags: nu
 export class Operation extends Request {
   /** Set by the ring that it is submitted to. @internal */
   callback: CompletionCallback | null = null
+  /** The ring that it is submitted to. @internal */
+  ring: Ring | null = null
   /** Of a renaming. @internal */
   destination: string | Buffer | undefined = undefined
   /** Why it is to end early. @internal */
@@ -217,6 +220,32 @@ export class StatOperation extends Operation {
 }
 
 const ETIME = -62
+
+/** Ends another operation early. */
+export class CancelOperation extends Operation {
+  readonly #target: Operation
+
+  constructor(target: Operation) {
+    super(Opcode.cancel, 'cancel')
+    this.#target = target
+  }
+
+  override admitted(): void {
+    this.address = this.#target.ring === this.ring ? this.#target.slot : -1
+  }
+
+  /**
+   * In a full ring it would wait for what it is to end. The engine keeps a place for cancels of its own, which tell
+   * nobody what they found.
+   */
+  hurry(ring: Ring): void {
+    const target = this.#target
+    const first = target.chain?.[0] ?? target
+    if (target.ring !== ring || (target.slot < 0 && !first.queued)) return
+    this.opcode = Opcode.nop
+    process.nextTick(() => ring.cancel(target)) // callbacks are never called by a submission
+  }
+}
 
 /** A timeout that has elapsed has not failed. */
 export class TimeoutOperation extends Operation {

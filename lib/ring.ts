@@ -6,7 +6,7 @@ import { abortError, invalidArgType, invalidState } from './errors.js'
 import type { Memory } from './memory.js'
 import type { Monitor } from './monitor.js'
 import type { Completion, CompletionCallback } from './operation.js'
-import { Operation } from './operation.js'
+import { CancelOperation, Operation } from './operation.js'
 import type { EngineChoice, RingOptions } from './options.js'
 import { engineChoice, validateInteger } from './options.js'
 import type { RegisteredFile } from './ring-tables.js'
@@ -134,6 +134,7 @@ export class Ring extends Admission {
     this.#check(operation)
     operation.unlink()
     this.#prepare(operation, callback)
+    if (this.full && operation instanceof CancelOperation) operation.hurry(this)
     this.start(operation)
   }
 
@@ -146,6 +147,7 @@ export class Ring extends Admission {
 
   #prepare(operation: Operation, callback: CompletionCallback): void {
     operation.callback = callback
+    operation.ring = this
     operation.submitted()
   }
 
