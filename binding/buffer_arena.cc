@@ -22,8 +22,9 @@ BufferArena::~BufferArena() {
 void BufferArena::attach(Ring& ring) {
   ring_ = &ring;
   // Empty vectors make a sparse table on every kernel that can fill one later (5.13).
-  iovec empty[segments_max] = {};
-  const uapi::RsrcRegister table = {.nr = segments_max,
+  constexpr uint32_t places = segments_max + RegisteredBuffers::entries;
+  iovec empty[places] = {};
+  const uapi::RsrcRegister table = {.nr = places,
                                     .flags = 0,
                                     .resv2 = 0,
                                     .data = reinterpret_cast<uint64_t>(empty),

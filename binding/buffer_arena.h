@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "registered_buffers.h"
 #include "ring.h"
 
 namespace uring {
@@ -22,8 +23,10 @@ class BufferArena {
   BufferArena(const BufferArena&) = delete;
   BufferArena& operator=(const BufferArena&) = delete;
 
-  // Announces an empty table to the ring; where the kernel refuses, buffers stay unregistered.
+  // Announces an empty table to the ring, with places for the host's own buffers after those of the arena; where the
+  // kernel refuses, buffers stay unregistered.
   void attach(Ring& ring);
+  bool has_table() const { return table_; }
   // The offset of a buffer of at least `bytes`, or `none` when the arena is used up.
   int64_t acquire(uint32_t bytes);
   void release(int64_t offset);

@@ -11,6 +11,8 @@ namespace uring {
 namespace {
 
 constexpr uint64_t cancel_user_data = ~uint64_t{0};
+// No operation's: slots are fewer.
+constexpr uint64_t no_user_data = cancel_user_data - 1;
 
 uint64_t user_data_of(uint32_t slot, uint32_t generation) {
   return uint64_t{generation} << 32 | slot;
@@ -23,6 +25,7 @@ int Engine::open(const RingOptions& options) {
   if (error < 0) return error;
   slots_.resize(capacity());
   arena_.attach(ring_);
+  if (arena_.has_table()) buffers_.attach(ring_, BufferArena::segments_max);
   files_.attach(ring_);
   return 0;
 }
@@ -34,10 +37,16 @@ bool Engine::staged() const {
 int Engine::submit() {
   if (!cancels_.empty()) stage_cancel();
   while (staged() || ring_.unsubmitted() > 0) {
-    while (staged() && room_for_chain()) take(*ring_.get_sqe());  // full: enter, then go on
+    while (staged() && take_chain()) {
+    }
     const uint32_t before = ring_.unsubmitted();
+    if (before == 0) {  // the kernel's thread is behind
+      const int error = ring_.room() == 0 ? ring_.wait_for_room() : ring_.wait_until_taken();
+      if (error < 0) return error;
+      continue;
+    }
     const int taken = ring_.submit();
-    count(enters);
+    if (ring_.entered()) count(enters);
     if (taken < 0) return taken;
     // The queue moves by what the kernel consumed, which is what it says it took.
     URING_CHECK(before - ring_.unsubmitted() == static_cast<uint32_t>(taken));
@@ -47,8 +56,18 @@ int Engine::submit() {
 }
 
 // Links end where a submission ends, so the kernel must be given a chain at once. lib/ring.ts stages none
-// that is longer than the queue.
-bool Engine::room_for_chain() {
+// that is longer than the queue. False when what was filled before must be submitted first.
+bool Engine::take_chain() {
+  const uint32_t length = chain_length();
+  if (ring_.room() < length) return false;
+  // A polling thread that serves several rings takes 8 entries of each in turn, and ends links there: a
+  // chain must be the first that it finds (lib/engine-uring.ts allows none longer than 8).
+  if (length > 1 && !ring_.all_taken()) return false;
+  for (uint32_t i = 0; i < length; i++) take(*ring_.get_sqe());
+  return true;
+}
+
+uint32_t Engine::chain_length() {
   constexpr uint8_t links = IOSQE_IO_LINK | IOSQE_IO_HARDLINK;
   uint32_t length = 1;
   uint32_t at = shared_.header[Shared::taken];
@@ -57,7 +76,7 @@ bool Engine::room_for_chain() {
     at++;
   }
   URING_CHECK(length <= ring_.sq_entries());
-  return ring_.sq_entries() - ring_.unsubmitted() >= length;
+  return length;
 }
 
 // The next staged descriptor becomes an entry; from here on its slot is in flight.
@@ -75,10 +94,25 @@ void Engine::take(io_uring_sqe& sqe) {
   in_flight_++;
   count(submitted);
   URING_CHECK(prepare(sqe, next, shared_.extras[next.slot], arena_));
+  if (next.opcode == IORING_OP_ASYNC_CANCEL) sqe.addr = target_of(next);
   sqe.user_data = user_data_of(next.slot, slot.generation);
   if (!draining_ && !slot.cancel_when_taken) return;
   slot.cancel_when_taken = false;
   cancels_.push_back(sqe.user_data);
+}
+
+int Engine::nudge() {
+  io_uring_sqe* sqe = ring_.get_sqe();
+  if (sqe == nullptr) return -EBUSY;
+  sqe->opcode = IORING_OP_NOP;
+  sqe->user_data = cancel_user_data;
+  const int taken = ring_.submit();
+  return taken < 0 ? taken : 0;
+}
+
+int Engine::limit_workers(uint32_t bounded, uint32_t unbounded) {
+  uint32_t limits[] = {bounded, unbounded};
+  return sys_register(ring_.fd(), uapi::register_max_workers, limits, std::size(limits));
 }
 
 void Engine::cancel(uint32_t index) {
@@ -92,6 +126,14 @@ void Engine::cancel(uint32_t index) {
   } else if (is_staged(index)) {  // the kernel refused for now
     slot.cancel_when_taken = true;
   }
+}
+
+// What was staged before a cancel was taken before it, so the slot that it names has its operation's generation:
+// that one ends or nothing does, even if the slot is staged anew behind the cancel.
+uint64_t Engine::target_of(const Descriptor& cancel) const {
+  const uint64_t slot = cancel.address();
+  if (slot >= slots_.size()) return no_user_data;
+  return user_data_of(static_cast<uint32_t>(slot), slots_[slot].generation);
 }
 
 bool Engine::is_staged(uint32_t slot) {
@@ -134,7 +176,7 @@ uint32_t Engine::reap_into(Completion* out, uint32_t max) {
   while (reaped < max) {
     const uint32_t copied = ring_.reap(cqes, std::min(batch, max - reaped));
     for (uint32_t i = 0; i < copied; i++) reaped += finish(cqes[i], out[reaped]);
-    if (copied < batch) break;
+    if (copied == 0 || (copied < batch && !ring_.has_more())) break;
   }
   if (!cancel_in_flight_ && !cancels_.empty()) submit();
   return reaped;
@@ -183,11 +225,19 @@ bool Engine::drain(std::chrono::milliseconds bound) {
     const auto left = deadline - std::chrono::steady_clock::now();
     const auto left_ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
     if (left_ms <= 0) return false;
-    // EINTR is welcome: with COOP_TASKRUN completions are posted on the way out of any system call.
-    pollfd ring = {.fd = ring_.fd(), .events = POLLIN, .revents = 0};
-    poll(&ring, 1, static_cast<int>(std::min<decltype(left_ms)>(left_ms, 100)));
+    wait(std::chrono::milliseconds(std::min<decltype(left_ms)>(left_ms, 100)));
     if (unfinished() || staged()) submit();
   }
+}
+
+void Engine::wait(std::chrono::milliseconds at_most) {
+  if (ring_.must_poll()) {
+    poll(nullptr, 0, 1);  // to be looked for again, that is all
+    return;
+  }
+  // EINTR is welcome: with COOP_TASKRUN completions are posted on the way out of any system call.
+  pollfd ring = {.fd = ring_.poll_fd(), .events = POLLIN, .revents = 0};
+  if (poll(&ring, 1, static_cast<int>(at_most.count())) > 0) ring_.clear_event();
 }
 
 // Takes completions that nobody waits for any more. A file that was opened meanwhile has no other owner.

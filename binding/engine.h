@@ -14,6 +14,7 @@
 #include "buffer_arena.h"
 #include "file_table.h"
 #include "operation.h"
+#include "registered_buffers.h"
 #include "ring.h"
 
 namespace uring {
@@ -68,6 +69,10 @@ class Engine {
   int submit();
   // Copies completions to the shared ring and frees their slots. Returns how many.
   uint32_t reap();
+  // Makes the kernel report one completion that is nobody's. 0 or -errno.
+  int nudge();
+  // At most so many threads of the kernel's work for this thread (of which 0 keeps the limit). 0 or -errno.
+  int limit_workers(uint32_t bounded, uint32_t unbounded);
   // Asks the kernel to end an operation. It still ends by its own completion, and only then.
   void cancel(uint32_t slot);
   // Cancels everything and waits for every completion, for at most this long. True if none is left.
@@ -78,6 +83,7 @@ class Engine {
   Ring& ring() { return ring_; }
   BufferArena& arena() { return arena_; }
   FileTable& files() { return files_; }
+  RegisteredBuffers& buffers() { return buffers_; }
   Descriptor& descriptor(uint32_t index) {
     return shared_.descriptors[index & shared_.descriptors_mask];
   }
@@ -101,10 +107,13 @@ class Engine {
     std::unique_ptr<iovec[]> vector;  // of a vectored operation, until its completion
   };
 
-  bool room_for_chain();
+  bool take_chain();
+  uint32_t chain_length();
   void take(io_uring_sqe& sqe);
   void stage_cancel();
   bool is_staged(uint32_t slot);
+  uint64_t target_of(const Descriptor& cancel) const;
+  void wait(std::chrono::milliseconds at_most);
   bool finish(const io_uring_cqe& cqe, Completion& out);
   uint32_t reap_into(Completion* out, uint32_t max);
   void discard();
@@ -112,6 +121,7 @@ class Engine {
   Ring ring_;
   BufferArena arena_;
   FileTable files_;
+  RegisteredBuffers buffers_;
   Shared shared_ = {};
   std::vector<Slot> slots_;
   std::unordered_set<int> adopted_;  // open files that die with the engine

@@ -13,7 +13,7 @@ constexpr std::chrono::milliseconds drain_bound{10'000};
 }  // namespace
 
 EngineHost* EngineHost::open(Napi::Env env, const RingOptions& options, int& error) {
-  auto* host = new EngineHost(env);
+  auto* host = new EngineHost(env, options);
   error = host->engine_.open(options);
   if (error == 0) return host;
   delete host;
@@ -23,7 +23,7 @@ EngineHost* EngineHost::open(Napi::Env env, const RingOptions& options, int& err
 int EngineHost::start(const Shared& shared, Napi::Object keep, Napi::Function dispatch) {
   uv_loop_t* loop = nullptr;
   URING_CHECK(napi_get_uv_event_loop(env_, &loop) == napi_ok);
-  const int error = wakeup_.open(loop, engine_.ring().fd(), on_turn, on_woken, this);
+  const int error = wakeup_.open(loop, engine_, on_turn, on_woken, this);
   if (error < 0) {
     close();
     return error;
@@ -63,6 +63,7 @@ void EngineHost::turn() {
   }
   engine_.submit();  // what the last round staged must not wait for the loop to sleep
   update_references();
+  wakeup_.turn_ended();
 }
 
 // The whole batch reaches JavaScript: when a callback in its midst throws, the call after goes on there.
@@ -104,11 +105,12 @@ void EngineHost::close(napi_value closed) {
     return;
   }
   // Past the bound the memory is leaked: the kernel may still write to it.
-  if (!engine_.drain(drain_bound)) engine_.leak();
+  const bool drained = engine_.drain(drain_bound);
+  if (!drained) engine_.leak();
   napi_delete_reference(env_, dispatch_);
   napi_delete_reference(env_, keep_);
   if (closed != nullptr) napi_create_reference(env_, closed, 1, &closed_);
-  wakeup_.close(on_closed);
+  wakeup_.close(drained, on_closed);
 }
 
 void EngineHost::on_closed(void* context) {

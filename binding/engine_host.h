@@ -28,7 +28,8 @@ class EngineHost {
   void set_owner(EngineHost** owner) { owner_ = owner; }
 
  private:
-  explicit EngineHost(Napi::Env env) : env_(env) {}
+  EngineHost(Napi::Env env, const RingOptions& options)
+      : env_(env), wakeup_(WakeSource::make(options)) {}
   ~EngineHost() = default;
 
   static void on_turn(void* self) { static_cast<EngineHost*>(self)->turn(); }

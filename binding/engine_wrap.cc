@@ -28,11 +28,15 @@ Napi::Function EngineWrap::define(Napi::Env env) {
                          InstanceMethod<&EngineWrap::facts>("facts"),
                          InstanceMethod<&EngineWrap::reference>("reference"),
                          InstanceMethod<&EngineWrap::submit>("submit"),
+                         InstanceMethod<&EngineWrap::limit_workers>("limitWorkers"),
                          InstanceMethod<&EngineWrap::cancel>("cancel"),
                          InstanceMethod<&EngineWrap::set_address>("setAddress"),
                          InstanceMethod<&EngineWrap::set_vector>("setVector"),
                          InstanceMethod<&EngineWrap::install_file>("installFile"),
                          InstanceMethod<&EngineWrap::remove_file>("removeFile"),
+                         InstanceMethod<&EngineWrap::register_buffer>("registerBuffer"),
+                         InstanceMethod<&EngineWrap::unregister_buffer>("unregisterBuffer"),
+                         InstanceMethod<&EngineWrap::operations>("operations"),
                          InstanceMethod<&EngineWrap::acquire_buffer>("acquireBuffer"),
                          InstanceMethod<&EngineWrap::release_buffer>("releaseBuffer"),
                          InstanceMethod<&EngineWrap::lease>("lease"),
@@ -57,8 +61,8 @@ EngineWrap::~EngineWrap() {
 Napi::Value EngineWrap::open(const Napi::CallbackInfo& info) {
   URING_CHECK(host_ == nullptr);
   int error = 0;
-  host_ = EngineHost::open(
-      info.Env(), {.entries = uint_of(info[0]), .cq_entries = uint_of(info[1])}, error);
+  URING_CHECK(length_of(info[0]) * sizeof(uint32_t) == sizeof(RingOptions));
+  host_ = EngineHost::open(info.Env(), *data_of<RingOptions>(info[0]), error);
   if (host_ == nullptr) return Napi::Number::New(info.Env(), error);
   host_->set_owner(&host_);
   return Napi::Number::New(info.Env(), host_->engine().ring().cq_entries());
@@ -93,6 +97,7 @@ Napi::Value EngineWrap::facts(const Napi::CallbackInfo& info) {
   Engine& engine = host_->engine();
   facts.Set("sqEntries", engine.ring().sq_entries());
   facts.Set("cqEntries", engine.ring().cq_entries());
+  facts.Set("ringFd", engine.ring().fd());
   facts.Set("setupFlags", engine.ring().setup_flags());
   facts.Set("features", engine.ring().features());
   facts.Set("fixedFiles", engine.files().available());
@@ -106,6 +111,11 @@ void EngineWrap::reference(const Napi::CallbackInfo&) { host_->reference(); }
 
 Napi::Value EngineWrap::submit(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), host_->submit());
+}
+
+Napi::Value EngineWrap::limit_workers(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(),
+                           host_->engine().limit_workers(uint_of(info[0]), uint_of(info[1])));
 }
 
 void EngineWrap::cancel(const Napi::CallbackInfo& info) { host_->engine().cancel(uint_of(info[0])); }
@@ -150,6 +160,24 @@ Napi::Value EngineWrap::install_file(const Napi::CallbackInfo& info) {
 
 void EngineWrap::remove_file(const Napi::CallbackInfo& info) {
   host_->engine().files().remove(info[0].As<Napi::Number>().Int32Value());
+}
+
+// registerBuffer(view): its memory must stay where it is; lib/ring-tables.ts sees to that.
+Napi::Value EngineWrap::register_buffer(const Napi::CallbackInfo& info) {
+  void* data = nullptr;
+  size_t length = 0;
+  napi_get_typedarray_info(info.Env(), info[0], nullptr, &length, &data, nullptr, nullptr);
+  return Napi::Number::New(info.Env(), host_->engine().buffers().add(data, length));
+}
+
+void EngineWrap::unregister_buffer(const Napi::CallbackInfo& info) {
+  host_->engine().buffers().remove(info[0].As<Napi::Number>().Int32Value());
+}
+
+// operations(out): 1 in the place of each opcode that the kernel has. 0 or -errno.
+Napi::Value EngineWrap::operations(const Napi::CallbackInfo& info) {
+  const std::span<uint8_t> out(data_of<uint8_t>(info[0]), length_of(info[0]));
+  return Napi::Number::New(info.Env(), host_->engine().ring().operations(out));
 }
 
 Napi::Value EngineWrap::acquire_buffer(const Napi::CallbackInfo& info) {

@@ -19,11 +19,15 @@ class EngineWrap : public Napi::ObjectWrap<EngineWrap> {
   Napi::Value facts(const Napi::CallbackInfo& info);
   void reference(const Napi::CallbackInfo& info);
   Napi::Value submit(const Napi::CallbackInfo& info);
+  Napi::Value limit_workers(const Napi::CallbackInfo& info);
   void cancel(const Napi::CallbackInfo& info);
   void set_address(const Napi::CallbackInfo& info);
   void set_vector(const Napi::CallbackInfo& info);
   Napi::Value install_file(const Napi::CallbackInfo& info);
   void remove_file(const Napi::CallbackInfo& info);
+  Napi::Value register_buffer(const Napi::CallbackInfo& info);
+  void unregister_buffer(const Napi::CallbackInfo& info);
+  Napi::Value operations(const Napi::CallbackInfo& info);
   Napi::Value acquire_buffer(const Napi::CallbackInfo& info);
   void release_buffer(const Napi::CallbackInfo& info);
   Napi::Value lease(const Napi::CallbackInfo& info);

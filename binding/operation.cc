@@ -17,6 +17,12 @@ void prepare_common(io_uring_sqe& sqe, const Descriptor& descriptor, uint32_t) {
   sqe.rw_flags = descriptor.op_flags;
 }
 
+// A buffer that the host registered, by its index.
+void prepare_fixed(io_uring_sqe& sqe, const Descriptor& descriptor, uint32_t extra) {
+  prepare_common(sqe, descriptor, 0);
+  sqe.buf_index = static_cast<uint16_t>(extra);
+}
+
 void prepare_openat(io_uring_sqe& sqe, const Descriptor& descriptor, uint32_t) {
   sqe.addr = descriptor.address();
   sqe.len = descriptor.length;  // the mode
@@ -43,6 +49,7 @@ Prepare prepare_function(uint8_t opcode) {
     case IORING_OP_FSYNC:
     case IORING_OP_TIMEOUT:
     case IORING_OP_LINK_TIMEOUT:
+    case IORING_OP_ASYNC_CANCEL:
     case IORING_OP_FALLOCATE:
     case IORING_OP_STATX:
     case IORING_OP_READ:
@@ -53,6 +60,8 @@ Prepare prepare_function(uint8_t opcode) {
     case IORING_OP_RENAMEAT:
     case IORING_OP_UNLINKAT:
     case uapi::op_ftruncate: return prepare_common;
+    case IORING_OP_READ_FIXED:
+    case IORING_OP_WRITE_FIXED: return prepare_fixed;
     case IORING_OP_OPENAT: return prepare_openat;
     case IORING_OP_POLL_ADD: return prepare_poll;
     case IORING_OP_SPLICE: return prepare_splice;

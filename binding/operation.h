@@ -33,6 +33,7 @@ struct Descriptor {
 static_assert(sizeof(Descriptor) == 32);
 
 // Fills `sqe` (zeroed before) from `descriptor`. False for an operation that this file does not know.
+// A cancel's address is the slot of its target, which the engine puts in the words of the kernel.
 // `extra` is what a few operations need beyond a descriptor: for a splice, the descriptor to take from.
 bool prepare(io_uring_sqe& sqe, const Descriptor& descriptor, uint32_t extra,
              const BufferArena& arena);

@@ -10,10 +10,17 @@
 namespace uring::uapi {
 
 constexpr uint32_t setup_coop_taskrun = 1U << 8;    // 5.19
+constexpr uint32_t setup_taskrun_flag = 1U << 9;    // 5.19
 constexpr uint32_t setup_single_issuer = 1U << 12;  // 6.0
+constexpr uint32_t setup_defer_taskrun = 1U << 13;  // 6.1
+
+constexpr uint32_t feature_sqpoll_nonfixed = 1U << 7;  // 5.11
+
+constexpr uint32_t sq_taskrun = 1U << 2;  // of the submission queue's flags; 5.19
 
 constexpr uint32_t register_buffers2 = 15;        // 5.13
 constexpr uint32_t register_buffers_update = 16;  // 5.13
+constexpr uint32_t register_max_workers = 19;     // 5.15
 
 constexpr uint8_t op_ftruncate = 55;  // 6.9
 

@@ -19,12 +19,11 @@ Wakeup* owner(Handle* handle) {
 
 }  // namespace
 
-int Wakeup::open(uv_loop_t* loop, int ring_fd, Callback turn, Callback woken, void* context) {
+int Wakeup::open(uv_loop_t* loop, Engine& engine, Callback turn, Callback woken, void* context) {
   turn_ = turn;
-  woken_ = woken;
   context_ = context;
-  prepare_.data = check_.data = poll_.data = retry_.data = this;
-  const int error = uv_poll_init(loop, &poll_, ring_fd);
+  prepare_.data = check_.data = retry_.data = this;
+  const int error = source_->open(loop, engine, woken, context);
   if (error < 0) return error;
   URING_CHECK(uv_prepare_init(loop, &prepare_) == 0);
   URING_CHECK(uv_check_init(loop, &check_) == 0);
@@ -32,7 +31,6 @@ int Wakeup::open(uv_loop_t* loop, int ring_fd, Callback turn, Callback woken, vo
   open_handles_ = handles;
   URING_CHECK(uv_prepare_start(&prepare_, on_prepare) == 0);
   URING_CHECK(uv_check_start(&check_, on_check) == 0);
-  URING_CHECK(uv_poll_start(&poll_, UV_READABLE, on_poll) == 0);
   uv_unref(as_handle(&prepare_));
   uv_unref(as_handle(&check_));
   uv_unref(as_handle(&retry_));
@@ -40,18 +38,20 @@ int Wakeup::open(uv_loop_t* loop, int ring_fd, Callback turn, Callback woken, vo
   return 0;
 }
 
-void Wakeup::reference() { uv_ref(as_handle(&poll_)); }
+void Wakeup::reference() { source_->reference(); }
 
-void Wakeup::unreference() { uv_unref(as_handle(&poll_)); }
+void Wakeup::unreference() { source_->unreference(); }
 
 void Wakeup::retry_soon() {
   URING_CHECK(uv_timer_start(&retry_, [](uv_timer_t*) {}, retry_ms, 0) == 0);
 }
 
-void Wakeup::close(Callback closed) {
+void Wakeup::close(bool drained, Callback closed) {
   closed_ = closed;
+  source_->stop(drained);
+  source_->handle()->data = this;  // it is called for its closing only, from here on
   for (uv_handle_t* handle :
-       {as_handle(&prepare_), as_handle(&check_), as_handle(&poll_), as_handle(&retry_)}) {
+       {as_handle(&prepare_), as_handle(&check_), source_->handle(), as_handle(&retry_)}) {
     uv_close(handle, on_closed);
   }
 }
@@ -59,9 +59,6 @@ void Wakeup::close(Callback closed) {
 void Wakeup::on_prepare(uv_prepare_t* handle) { owner(handle)->turn_(owner(handle)->context_); }
 
 void Wakeup::on_check(uv_check_t* handle) { owner(handle)->turn_(owner(handle)->context_); }
-
-// The check handle reaps right after this, in the same iteration of the loop.
-void Wakeup::on_poll(uv_poll_t* handle, int, int) { owner(handle)->woken_(owner(handle)->context_); }
 
 void Wakeup::on_closed(uv_handle_t* handle) {
   Wakeup* self = owner(handle);

@@ -3,6 +3,7 @@ import type { EngineBuffer } from './engine.js'
 import { onAbort, validateSignal } from './abort.js'
 import { abortError, invalidState } from './errors.js'
 import { operationBytesMax, validateInteger } from './options.js'
+import type { Ring } from './ring.js'
 
 const kLease = Symbol('lease')
 /** Leases given to consumers and not yet released. */
@@ -82,17 +83,28 @@ export class WindowBuffers {
   }
 }
 
-/** A buffer of a BufferPool: registered with the kernel where it can be, never moved, held until released. */
+/** Memory that several may hold; the last to release it gives it back. */
+export interface Holding {
+  readonly buffer: EngineBuffer
+  readonly chunk: Buffer
+  retain(): void
+  release(): void
+}
+
+/**
+ * A buffer of a BufferPool or of `ring.registerBuffers`: registered with the kernel where it can be, never moved,
+ * held until released.
+ */
 export class FixedBuffer {
-  private _lease: Lease | null
+  private _lease: Holding | null
 
   /** @internal */
-  constructor(lease: Lease) {
+  constructor(lease: Holding) {
     this._lease = lease
   }
 
   /** @internal */
-  get lease(): Lease {
+  get lease(): Holding {
     if (this._lease === null) throw invalidState('the buffer was released')
     return this._lease
   }
@@ -108,7 +120,8 @@ export class FixedBuffer {
   }
 
   /**
-   * Gives it back to its pool, as soon as no operation has it any more. Views of its memory have length 0 then.
+   * Gives it back to its pool, as soon as no operation has it any more. Views of its memory have length 0 then. One of
+   * `registerBuffers` is unregistered; its memory stays its caller's.
    * @throws ERR_INVALID_STATE the second time
    */
   release(): void {
@@ -126,6 +139,7 @@ interface Waiter { resolve: (buffer: FixedBuffer) => void, reject: (error: Error
 
 /** A fixed number of buffers of one size, from the ring's registered memory as far as it goes. */
 export class BufferPool {
+  private readonly _ring: Ring
   private readonly _size: number
   private readonly _free: EngineBuffer[] = []
   private readonly _waiting = new Set<Waiter>()
@@ -134,13 +148,20 @@ export class BufferPool {
   /**
    * @param options.bufferSize bytes of each buffer; up to 2 MiB they can be registered
    * @param options.count how many
-   * @throws ERR_OUT_OF_RANGE
+   * @throws ERR_OUT_OF_RANGE, and ERR_INVALID_STATE for a ring that is closed
    */
-  constructor(ring: { engine: { acquireBuffer(bytes: number): EngineBuffer } }, options: { bufferSize: number, count: number }) {
+  constructor(ring: Ring, options: { bufferSize: number, count: number }) {
     validateInteger(options.bufferSize, 'options.bufferSize', 1, operationBytesMax)
     validateInteger(options.count, 'options.count', 1)
+    ring.addPool(this)
+    this._ring = ring
     this._size = options.bufferSize
-    for (let i = 0; i < options.count; i++) this._free.push(ring.engine.acquireBuffer(this._size))
+    try {
+      for (let i = 0; i < options.count; i++) this._free.push(ring.engine.acquireBuffer(this._size))
+    } catch (error) {
+      this.close()
+      throw error
+    }
   }
 
   /** How many buffers nobody has. */
@@ -191,9 +212,10 @@ export class BufferPool {
     next.resolve(this._lend(buffer))
   }
 
-  /** Gives the memory back to the ring: buffers that are out, as they are released. */
+  /** Gives the memory back to the ring: buffers that are out, as they are released. Closing the ring does it, too. */
   close(): void {
     this._closed = true
+    this._ring.removePool(this)
     for (const waiter of this._waiting) waiter.reject(invalidState('the pool is closed'))
     this._waiting.clear()
     for (const buffer of this._free.splice(0)) buffer.free()

@@ -3,33 +3,37 @@ import type { Engine, EngineOwner } from './engine.js'
 import { ThreadsEngine } from './engine-threads.js'
 import { UringEngine } from './engine-uring.js'
 import { uringUnavailable } from './errors.js'
+import type { Setup } from './native.js'
 import { loadNative } from './native.js'
-import type { QueueSizes, RingOptions } from './options.js'
-import { engineChoice, queueSizes } from './options.js'
-import { refusalReason } from './probe.js'
+import type { RingOptions, WorkerLimits } from './options.js'
+import { engineChoice } from './options.js'
+import { probe, refusalReason } from './probe.js'
+import { ringSetup, setupRefused } from './setup.js'
 
-/** @throws ERR_URING_UNAVAILABLE with engine 'uring' where the kernel refuses, ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE */
+/** @throws where the options are wrong, where 'uring' was asked for and is refused, and where only its options are */
 export function createEngine(ring: EngineOwner, options: RingOptions): Engine {
   if (options.fs !== undefined) return new ThreadsEngine(ring, options.fs)
   const choice = engineChoice(options.engine)
+  const { tries, workers, special } = ringSetup(options)
   if (choice === 'threads') return new ThreadsEngine(ring)
-  const sizes = queueSizes(options)
   try {
-    return openEngine(ring, sizes)
+    return openEngine(ring, tries, workers)
   } catch (error) {
     const refusal = error as NodeJS.ErrnoException
+    // What was asked for by name is not quietly left out, unless there is no io_uring at all.
+    if (special !== '' && refusal.errno !== undefined && probe().available) throw setupRefused(refusal, special)
     if (choice === 'uring') throw uringUnavailable(refusal.code ?? 'ERR_DLOPEN_FAILED', refusalReason(refusal))
     return new ThreadsEngine(ring)
   }
 }
 
-function openEngine(ring: EngineOwner, [first, ...smaller]: QueueSizes[]): Engine {
+function openEngine(ring: EngineOwner, [first, ...smaller]: Setup[], workers: WorkerLimits | null): Engine {
   const addon = loadNative()
   if (addon instanceof Error) throw addon
   try {
-    return new UringEngine(addon, ring, first.entries, first.cqEntries)
+    return new UringEngine(addon, ring, first, workers)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOMEM' || smaller.length === 0) throw error
-    return openEngine(ring, smaller)
+    return openEngine(ring, smaller, workers)
   }
 }

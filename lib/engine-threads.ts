@@ -5,6 +5,7 @@ import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFil
 import { FSYNC_DATASYNC, Opcode } from './engine.js'
 import { errnoError } from './errors.js'
 import { HeapBuffer } from './heap-buffer.js'
+import { RegisteredBuffer } from './registered-buffer.js'
 
 type Done = (error: NodeJS.ErrnoException | null, result?: number) => void
 
@@ -133,6 +134,14 @@ export class ThreadsEngine implements Engine {
   install(fd: number): OpenFile {
     this.#filesInUse++
     return { fd, index: -1 }
+  }
+
+  using(): boolean {
+    return false // files are looked up when an operation starts
+  }
+
+  registerBuffer(bytes: Uint8Array): EngineBuffer {
+    return new RegisteredBuffer(null, -1, bytes, () => {})
   }
 
   forget(): void {

@@ -1,45 +1,24 @@
 /** The engine over io_uring: descriptors written to shared memory, completions read from it. */
+import { ArenaBuffer } from './arena-buffer.js'
+import { Descriptors } from './descriptors.js'
 import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFile, Request } from './engine.js'
-import { cString } from './engine.js'
 import { errnoError, invalidState } from './errors.js'
 import { HeapBuffer } from './heap-buffer.js'
-import type { NativeAddon, NativeEngine, SharedMemory } from './native.js'
-import { arenaBytes, arenaMemory, completionWords, Counter, descriptorWords, Word } from './native.js'
+import type { NativeAddon, NativeEngine, Setup, SharedMemory } from './native.js'
+import { arenaBytes, completionWords, Counter, descriptorWords, setupWords, Word } from './native.js'
+import type { WorkerLimits } from './options.js'
+import { explainPolled } from './polled.js'
+import { RegisteredBuffer } from './registered-buffer.js'
+import { IORING_SETUP_IOPOLL, IORING_SETUP_SQPOLL } from './setup.js'
 
-const IOSQE_FIXED_FILE = 1
-const AT_FDCWD = -100
 /**
  * During long synchronous code, submit when this many are staged: the disk may as well begin. With 1024 NOPs in
  * flight, 32 cost 240 ns each, 64 cost 222, 512 cost 200 and made one in flight 1.1x as slow.
  */
 const stagedMax = 64
 
-/** A buffer of the registered arena. */
-class ArenaBuffer implements EngineBuffer {
-  readonly bytes = null
-
-  constructor(
-    readonly engine: UringEngine, readonly native: NativeEngine, readonly arenaOffset: number,
-    readonly byteLength: number, readonly freed: () => void
-  ) {}
-
-  lend(length: number): Buffer {
-    return this.native.lease(this.arenaOffset, length)!
-  }
-
-  reclaim(lent: Buffer): void {
-    this.native.detach(lent.buffer)
-  }
-
-  copyTo(target: Uint8Array, offset: number, bytes: number): number {
-    return this.engine.arena.copy(target, 0, this.arenaOffset + offset, this.arenaOffset + offset + bytes)
-  }
-
-  free(): void {
-    this.native.releaseBuffer(this.arenaOffset)
-    this.freed()
-  }
-}
+/** A polling thread that serves several rings takes so many operations of one at a time, and ends links there. */
+const sqThreadTakes = 8
 
 export class UringEngine implements Engine {
   readonly kind = 'uring'
@@ -47,6 +26,7 @@ export class UringEngine implements Engine {
   readonly chainMax: number
   readonly #native: NativeEngine
   readonly #memory: SharedMemory
+  readonly #descriptors: Descriptors
   readonly #mask: number
   /** By slot: what is in flight, and so keeps its file and its memory. */
   readonly #requests: (Request | null)[]
@@ -61,13 +41,24 @@ export class UringEngine implements Engine {
   /** All of the arena's memory, for this library's eyes only; null where the host forbids such views. */
   #arena: Buffer | null | undefined
   readonly #facts = new Float64Array(4)
+  /** IORING_SETUP_* that hold. */
+  readonly setupFlags: number
+  /** The ring's own descriptor; -1 when it is closed. */
+  ringFd: number
+  /** Operations are polled for: not every file can do that. */
+  readonly #polled: boolean
 
-  /** @throws an error of `io_uring_setup` */
-  constructor(readonly addon: NativeAddon, readonly owner: EngineOwner, entries: number, cqEntries: number) {
+  /** @throws an error of `io_uring_setup` or `io_uring_register` */
+  constructor(readonly addon: NativeAddon, readonly owner: EngineOwner, setup: Setup, workers: WorkerLimits | null) {
     this.#native = new addon.Engine()
-    const granted = this.#native.open(entries, cqEntries)
+    const granted = this.#native.open(setupWords(setup))
     if (granted < 0) throw errnoError(granted, 'io_uring_setup')
-    this.chainMax = Math.min(this.#native.facts().sqEntries, granted - 1)
+    const { sqEntries, setupFlags, ringFd } = this.#native.facts()
+    this.setupFlags = setupFlags
+    this.ringFd = ringFd
+    this.#polled = (setupFlags & IORING_SETUP_IOPOLL) !== 0
+    this.chainMax = Math.min(sqEntries, granted - 1, (setupFlags & IORING_SETUP_SQPOLL) !== 0 ? sqThreadTakes : Infinity)
+    if (workers !== null) this.#limit(workers)
     this.capacity = granted - 1 // the place that binding/engine.h keeps for a cancel
     this.#mask = granted - 1
     this.#memory = {
@@ -77,11 +68,20 @@ export class UringEngine implements Engine {
       completions: new Int32Array(granted * completionWords),
       counters: new Float64Array(Counter.count)
     }
+    this.#descriptors = new Descriptors(this, this.#native, this.#memory)
     this.#requests = new Array<Request | null>(this.capacity).fill(null)
     this.#freeSlots = Int32Array.from({ length: this.capacity }, (_, i) => this.capacity - 1 - i)
     this.#freeCount = this.capacity
     const error = this.#native.start(this.#memory, () => this.#dispatch())
-    if (error < 0) throw errnoError(error, 'epoll_ctl')
+    if (error < 0) throw errnoError(error, setup.wakeup === 'thread' ? 'pthread_create' : 'epoll_ctl')
+  }
+
+  /** @throws an error of `io_uring_register` */
+  #limit({ bounded = 0, unbounded = 0 }: WorkerLimits): void {
+    const error = this.#native.limitWorkers(bounded, unbounded)
+    if (error >= 0) return
+    this.#native.close(() => {})
+    throw errnoError(error, 'io_uring_register')
   }
 
   start(request: Request): void {
@@ -89,59 +89,11 @@ export class UringEngine implements Engine {
     this.#requests[slot] = request
     request.slot = slot
     const { header } = this.#memory
-    this.#describe(header[Word.staged] & this.#mask, request)
+    this.#descriptors.write(header[Word.staged] & this.#mask, request)
     header[Word.staged]++
     if (header[Word.referenced] === 0) this.#native.reference()
     // While completions are dispatched, the native side submits right after.
     if (header[Word.staged] - header[Word.taken] >= stagedMax && !this.#dispatching && this.#held === 0) this.#native.submit()
-  }
-
-  /** Writes one descriptor: binding/operation.h has the layout. */
-  #describe(index: number, request: Request): void {
-    const words = this.#memory.descriptors
-    const at = index * descriptorWords
-    let { flags } = request
-    const { file, buffer, memory, position } = request
-    let fd = request.path === null ? -1 : AT_FDCWD
-    if (file !== null) {
-      const fixed = file.index >= 0
-      if (fixed) flags |= IOSQE_FIXED_FILE
-      fd = fixed ? file.index : file.fd
-    }
-    words[at + 1] = request.slot
-    words[at + 3] = request.length
-    if (typeof position === 'bigint') {
-      words[at + 4] = Number(position & 0xffff_ffffn)
-      words[at + 5] = Number(position >> 32n)
-    } else {
-      words[at + 4] = position // modulo 2^32: the low half
-      words[at + 5] = Math.floor(position / 0x1_0000_0000)
-    }
-    if (buffer !== null && buffer.engine === this) {
-      flags |= arenaMemory
-      words[at + 6] = buffer.arenaOffset + request.offset
-      words[at + 7] = 0
-    } else if (memory !== null) {
-      this.#native.setAddress(index, memory, request.offset)
-    } else if (buffer !== null) {
-      this.#native.setAddress(index, buffer.bytes!, request.offset)
-    } else {
-      this.#describeRare(index, request)
-    }
-    words[at] = request.opcode | flags << 8 | request.opFlags << 16
-    words[at + 2] = fd
-  }
-
-  #describeRare(index: number, request: Request): void {
-    const { path, vector, second, extra, address } = request
-    if (path !== null) this.#native.setAddress(index, pathBytes(request), 0)
-    if (vector !== null) this.#native.setVector(index, request.slot, vector)
-    if (second !== null) this.#native.setAddress(index, second, 0, true)
-    if (address !== 0) {
-      this.#memory.descriptors[index * descriptorWords + 6] = address
-      this.#memory.descriptors[index * descriptorWords + 7] = Math.floor(address / 0x1_0000_0000)
-    }
-    this.#memory.extras[request.slot] = extra
   }
 
   /** Hands a batch of completions out. When a callback throws, the native side calls again for the rest. */
@@ -157,6 +109,7 @@ export class UringEngine implements Engine {
         this.#requests[slot] = null
         this.#freeSlots[this.#freeCount++] = slot
         request.slot = -1
+        if (this.#polled) explainPolled(request, completions[at + 1])
         this.owner.completed(request, completions[at + 1], completions[at + 2])
       }
       this.owner.batchEnded()
@@ -188,11 +141,26 @@ export class UringEngine implements Engine {
   }
 
   install(fd: number): OpenFile {
-    return { fd, index: this.#native.installFile(fd) }
+    return { fd, index: this.#native.installFile(fd), engine: this }
+  }
+
+  using(file: OpenFile): boolean {
+    return this.#requests.some(request => request?.file === file)
+  }
+
+  registerBuffer(bytes: Uint8Array): EngineBuffer {
+    if (this.#closed) throw invalidState('the ring is closed')
+    const index = this.#native.registerBuffer(bytes)
+    if (index < 0) throw errnoError(index, 'io_uring_register')
+    return new RegisteredBuffer(this, index, bytes, this.#unregisterBuffer)
+  }
+
+  readonly #unregisterBuffer = (index: number): void => {
+    if (!this.#closed) this.#native.unregisterBuffer(index)
   }
 
   forget(file: OpenFile): void {
-    if (file.index >= 0) this.#native.removeFile(file.index)
+    if (file.index >= 0 && !this.#closed) this.#native.removeFile(file.index)
   }
 
   seek(fd: number, position: number): void {
@@ -244,11 +212,7 @@ export class UringEngine implements Engine {
     // Chunks that another ring still writes.
     if (this.#buffersInUse > 0) await new Promise<void>(resolve => { this.#unused = resolve })
     this.#closed = true
+    this.ringFd = -1
     return new Promise(resolve => this.#native.close(resolve))
   }
-}
-
-/** The path as the kernel wants it, kept on the request until it completes. */
-function pathBytes(request: Request): Uint8Array {
-  return request.pathBytes = cString(request.path!)
 }

@@ -2,9 +2,19 @@
 
 /** What to do; the numbers are the kernel's (IORING_OP_*). */
 export const Opcode = {
-  nop: 0, writev: 2, fsync: 3, pollAdd: 6, timeout: 11, linkTimeout: 15, fallocate: 17, openat: 18, close: 19, statx: 21,
+  nop: 0, writev: 2, fsync: 3, pollAdd: 6, timeout: 11, cancel: 14, linkTimeout: 15, fallocate: 17, openat: 18, close: 19, statx: 21,
   read: 22, write: 23, fadvise: 24, send: 26, recv: 27, splice: 30, renameat: 35, unlinkat: 36, ftruncate: 55
 } as const
+
+/** With those that an engine chooses by itself. */
+export const allOperations = { ...Opcode, readFixed: 4, writeFixed: 5 } as const
+
+const names = new Map<number, string>(Object.entries(Opcode).map(([name, opcode]) => [opcode, name]))
+
+/** The kind of a request, in the words of `ops`. */
+export function operationName(opcode: number): string {
+  return names.get(opcode) ?? String(opcode)
+}
 
 /** Flags of a request: after everything before it is done, */
 export const IOSQE_IO_DRAIN = 2
@@ -29,6 +39,8 @@ export interface OpenFile {
   readonly fd: number
   /** Its index among the ring's fixed files, or -1. */
   readonly index: number
+  /** Whose index that is. */
+  readonly engine?: Engine
 }
 
 /** What a window must know of a file to plan its operations. */
@@ -103,14 +115,19 @@ export abstract class Request {
   slot = -1
   /** Neighbours in the queue of those not yet admitted, and whether it is there. The ring's. */
   next: Request | null = null
-  /** Of the first of a chain: all of it, until it is started. */
-  chain: Request[] | null = null
   previous: Request | null = null
   queued = false
+  /** The chain that it belongs to, until that is started; its first one is queued for all. */
+  chain: Request[] | null = null
   /** How often in a row its file was not ready. */
   retries = 0
   /** What waits in its place until its file is ready (lib/retry.ts). */
   waiter: Request | null = null
+
+  /** It is about to be given to the engine: time to take what it needs only from here on. */
+  admitted(_engine: Engine): void {
+    // Most have all that they need.
+  }
 
   /** @param result bytes or 0; a negative errno when it failed */
   abstract completed(result: number, flags: number): void
@@ -159,6 +176,10 @@ export interface Engine {
   inspect(fd: number, done: (error: Error | null, facts: FileFacts) => void): void
   /** Makes a descriptor known to the engine; `forget` before it is closed. */
   install(fd: number): OpenFile
+  /** Whether an operation in flight has this file, and may still look it up by its index. */
+  using(file: OpenFile): boolean
+  /** Makes memory known to the engine that nobody can take away. @throws what the kernel answers */
+  registerBuffer(bytes: Uint8Array): EngineBuffer
   forget(file: OpenFile): void
   /** Moves the descriptor's own position, as reads and writes without a position would have. */
   seek(fd: number, position: number): void

@@ -1,6 +1,6 @@
 /** UringFile: positional reads and writes of an open file. */
 import { EventEmitter } from 'node:events'
-import type { Stats } from 'node:fs'
+import type { BigIntStats, StatOptions, Stats } from 'node:fs'
 import { fstat, ftruncate } from 'node:fs'
 import { promisify } from 'node:util'
 import type { FixedBuffer } from './buffers.js'
@@ -18,7 +18,7 @@ import type { Range } from './operations.js'
 import { ops } from './operations.js'
 import type { EngineChoice } from './options.js'
 import { operationBytesMax } from './options.js'
-import type { RingUse } from './ring.js'
+import type { RingUse } from './admission.js'
 import { Ring } from './ring.js'
 import type { PathLike } from './path.js'
 import { validPath } from './path.js'
@@ -190,8 +190,11 @@ export class UringFile extends EventEmitter {
     await this.#run(ops.fallocate(this.#opened, offset, length, mode))
   }
 
-  async stat(): Promise<Stats> {
-    return this.#hold(promisify(fstat)(this.#opened.fd))
+  /** As FileHandle.stat: numbers, or with `bigint` bigints. */
+  async stat(options?: StatOptions & { bigint?: false }): Promise<Stats>
+  async stat(options: StatOptions & { bigint: true }): Promise<BigIntStats>
+  async stat(options: StatOptions = {}): Promise<Stats | BigIntStats> {
+    return this.#hold(promisify(fstat)(this.#opened.fd, options))
   }
 
   /** A stream that reads from this file, and closes it unless `autoClose` is false. */

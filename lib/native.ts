@@ -14,6 +14,33 @@ export const completionWords = 4
 /** The bit of a descriptor's flags that says: the address is an offset in the arena. */
 export const arenaMemory = 0x80
 
+/** How a ring's owner learns of completions, in the order of `WakeupMode` in binding/ring.h. */
+export const wakeups = ['ring', 'eventfd', 'thread'] as const
+export type WakeupMode = typeof wakeups[number]
+
+/** What is asked of the kernel at a ring's set-up. */
+export interface Setup {
+  entries: number
+  cqEntries: number
+  /** IORING_SETUP_* */
+  flags: number
+  sqIdleMs: number
+  sqCpu: number
+  /** Another ring's descriptor, with IORING_SETUP_ATTACH_WQ. */
+  attachFd: number
+  wakeup: WakeupMode
+}
+
+/** A set-up without wishes. */
+export const ordinary: Omit<Setup, 'entries' | 'cqEntries'> =
+  { flags: 16 /* IORING_SETUP_CLAMP */, sqIdleMs: 0, sqCpu: 0, attachFd: -1, wakeup: 'ring' }
+
+/** The words of `RingOptions` in binding/ring.h. */
+export function setupWords(setup: Setup): Uint32Array {
+  const { entries, cqEntries, flags, sqIdleMs, sqCpu, attachFd, wakeup } = setup
+  return Uint32Array.of(entries, cqEntries, flags, sqIdleMs, sqCpu, attachFd, wakeups.indexOf(wakeup))
+}
+
 /** Bytes of the arena (`BufferArena` in binding/buffer_arena.h). */
 export const arenaBytes = 8 * 1024 * 1024
 
@@ -30,6 +57,7 @@ export interface SharedMemory {
 export interface NativeFacts {
   sqEntries: number
   cqEntries: number
+  ringFd: number
   setupFlags: number
   features: number
   fixedFiles: boolean
@@ -39,8 +67,8 @@ export interface NativeFacts {
 }
 
 export interface NativeEngine {
-  /** The completion queue's entries, or a negative errno. */
-  open(entries: number, cqEntries: number): number
+  /** Takes the `setupWords`. The completion queue's entries, or a negative errno. */
+  open(setup: Uint32Array): number
   /** 0 or a negative errno. From here on `dispatch` is called with batches of completions. */
   start(memory: SharedMemory, dispatch: () => void): number
   facts(): NativeFacts
@@ -48,6 +76,8 @@ export interface NativeEngine {
   reference(): void
   /** Enters the kernel with everything staged. 0 or a negative errno; what was refused is tried again. */
   submit(): number
+  /** How many of the kernel's workers serve this thread; 0 keeps a limit. 0 or a negative errno. */
+  limitWorkers(bounded: number, unbounded: number): number
   cancel(slot: number): void
   /** Writes the address of `view`'s byte `offset` into the descriptor staged at `index`. */
   setAddress(index: number, view: Uint8Array, offset: number): void
@@ -58,6 +88,11 @@ export interface NativeEngine {
   /** The index of a fixed file, or -1. */
   installFile(fd: number): number
   removeFile(index: number): void
+  /** An index for fixed transfers, or a negative errno. The memory must stay where it is until it is unregistered. */
+  registerBuffer(view: Uint8Array): number
+  unregisterBuffer(index: number): void
+  /** Writes 1 in the place of each opcode that the kernel has. 0 or a negative errno. */
+  operations(out: Uint8Array): number
   /** An offset in the arena, or -1. */
   acquireBuffer(bytes: number): number
   releaseBuffer(offset: number): void

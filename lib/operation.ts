@@ -1,11 +1,14 @@
 /** One operation of a caller's, from its building to its completion. */
-import type { FixedBuffer, Lease } from './buffers.js'
-import type { EngineBuffer } from './engine.js'
+import type { FixedBuffer, Holding } from './buffers.js'
+import type { Engine, EngineBuffer } from './engine.js'
 import { IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode, Request } from './engine.js'
 import { abortError, errnoError, invalidState } from './errors.js'
 import { cannotBeDetached } from './memory.js'
+import type { Ring } from './ring.js'
 import type { FileStats } from './statx.js'
 import { parseStatx, statxBytes } from './statx.js'
+
+const EBADF = -9
 
 /** How an operation ended. */
 export interface Completion {
@@ -22,6 +25,8 @@ export type CompletionCallback = (error: Error | null, result: number, flags: nu
 export class Operation extends Request {
   /** Set by the ring that it is submitted to. @internal */
   callback: CompletionCallback | null = null
+  /** The ring that it is submitted to. @internal */
+  ring: Ring | null = null
   /** Of a renaming. @internal */
   destination: string | Buffer | undefined = undefined
   /** Why it is to end early. @internal */
@@ -29,7 +34,7 @@ export class Operation extends Request {
   /** A buffer of a pool that it uses, @internal */
   fixed: FixedBuffer | null = null
   /** and what keeps that from its pool until the completion. */
-  #lease: Lease | null = null
+  #lease: Holding | null = null
   /** The closing of what it opened, where its caller never learned of it. @internal */
   unclaimed: Operation | null = null
 
@@ -76,13 +81,14 @@ export class Operation extends Request {
     this.flags &= ~(IOSQE_IO_LINK | IOSQE_IO_HARDLINK)
   }
 
-  /** @throws ERR_INVALID_STATE for a buffer that was released since. @internal */
+  /** @throws ERR_INVALID_STATE for a buffer that was released since, EBADF for a file that was unregistered. @internal */
   check(): void {
     void this.fixed?.lease
+    if (this.file !== null && this.file.fd < 0) throw errnoError(EBADF, this.syscall)
   }
 
-  /** Takes what it needs beyond its own fields. @internal */
-  begin(_acquire: (bytes: number) => EngineBuffer): void {
+  /** Keeps its buffer from the pool from here on, also while it waits for admission. @internal */
+  submitted(): void {
     if (this.fixed === null) return
     this.#lease = this.fixed.lease
     this.#lease.retain()
@@ -99,9 +105,14 @@ export class Operation extends Request {
     return result < 0 ? this.error ?? errnoError(result, this.syscall, this.path ?? undefined, this.destination) : null
   }
 
+  /** Its caller does not learn what it opened. @internal */
+  disown(result: number): void {
+    if (this.opcode === Opcode.openat && result >= 0) this.unclaimed = closing(result)
+  }
+
   #abortion(result: number): Error {
     const error = abortError(this.aborted!.reason)
-    if (this.opcode === Opcode.openat && result >= 0) this.unclaimed = closing(result)
+    this.disown(result)
     // It was too late: the file has changed, and its owner must know.
     const writes = this.opcode === Opcode.write || this.opcode === Opcode.writev
     return writes && result > 0 ? Object.assign(error, { bytesWritten: result }) : error
@@ -121,6 +132,7 @@ function closing(fd: number): Operation {
 export class ReadOperation extends Operation {
   /** What the caller wants filled. */
   readonly #targets: readonly Uint8Array[]
+  #noMemory: Error | null = null
 
   constructor(target: Uint8Array | readonly Uint8Array[], opcode: number = Opcode.read, syscall = 'read') {
     super(opcode, syscall)
@@ -128,15 +140,24 @@ export class ReadOperation extends Operation {
     for (const { byteLength } of this.#targets) this.length += byteLength
   }
 
-  override begin(acquire: (bytes: number) => EngineBuffer): void {
+  /** Not before: of a hundred thousand reads that wait, only those in flight have memory. */
+  override admitted(engine: Engine): void {
     const [first] = this.#targets
-    if (this.#targets.length === 1 && cannotBeDetached(first)) this.memory = first
-    else this.buffer = acquire(this.length)
+    if (this.#targets.length === 1 && cannotBeDetached(first)) {
+      this.memory = first
+      return
+    }
+    try {
+      this.buffer = engine.acquireBuffer(this.length)
+    } catch (error) {
+      this.#noMemory = error as Error
+      this.file = { fd: -1, index: -1 } // it fails in its place: what is linked to it must see that
+    }
   }
 
   override failure(result: number): Error | null {
     const { buffer } = this
-    if (buffer === null) return super.failure(result)
+    if (buffer === null) return this.#noMemory ?? super.failure(result)
     // A truncated datagram's result can be more than there is room for (MSG_TRUNC).
     const fits = result <= 0 || this.#scatter(buffer, Math.min(result, this.length))
     buffer.free()
@@ -199,6 +220,32 @@ export class StatOperation extends Operation {
 }
 
 const ETIME = -62
+
+/** Ends another operation early. */
+export class CancelOperation extends Operation {
+  readonly #target: Operation
+
+  constructor(target: Operation) {
+    super(Opcode.cancel, 'cancel')
+    this.#target = target
+  }
+
+  override admitted(): void {
+    this.address = this.#target.ring === this.ring ? this.#target.slot : -1
+  }
+
+  /**
+   * In a full ring it would wait for what it is to end. The engine keeps a place for cancels of its own, which tell
+   * nobody what they found.
+   */
+  hurry(ring: Ring): void {
+    const target = this.#target
+    const first = target.chain?.[0] ?? target
+    if (target.ring !== ring || (target.slot < 0 && !first.queued)) return
+    this.opcode = Opcode.nop
+    process.nextTick(() => ring.cancel(target)) // callbacks are never called by a submission
+  }
+}
 
 /** A timeout that has elapsed has not failed. */
 export class TimeoutOperation extends Operation {

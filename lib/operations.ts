@@ -6,7 +6,7 @@ import {
 } from './engine.js'
 import { invalidArgType, outOfRange } from './errors.js'
 import { O_CLOEXEC, fileMode, openFlags } from './open-flags.js'
-import { Operation, ReadOperation, ReadVectorOperation, StatOperation, TimeoutOperation, WriteOperation } from './operation.js'
+import { CancelOperation, Operation, ReadOperation, ReadVectorOperation, StatOperation, TimeoutOperation, WriteOperation } from './operation.js'
 import type { Memory } from './memory.js'
 import { bytesOf } from './memory.js'
 import type { PathLike } from './path.js'
@@ -224,6 +224,16 @@ export const ops = {
    */
   timeout: (milliseconds: number, { absolute = false, count = 0 } = {}): Operation =>
     timeoutOf(Opcode.timeout, milliseconds, absolute, count),
+  /**
+   * Ends an operation early that was submitted to the same ring. Its own completion tells when it has ended: with
+   * ECANCELED, or as if nothing had been asked. Fails with ENOENT where nothing was found, as before submission, after the
+   * end, or behind a link; and with EALREADY where it could not be stopped any more. In a full ring what was asked
+   * for succeeds. A `signal` does the same by itself.
+   */
+  cancel(operation: Operation): Operation {
+    if (!(operation instanceof Operation)) throw invalidArgType('operation', 'an operation made by ops', operation)
+    return new CancelOperation(operation)
+  },
   /** Cancels the operation before it in a batch, which must be linked to it, after so many milliseconds. */
   linkTimeout: (milliseconds: number, { absolute = false } = {}): Operation =>
     timeoutOf(Opcode.linkTimeout, milliseconds, absolute, 0)

@@ -1,6 +1,7 @@
 /** Every default, limit and validation, with units. */
 import type { FileFunctions } from './engine-threads.js'
 import { invalidArgType, invalidArgValue, outOfRange } from './errors.js'
+import type { WakeupMode } from './native.js'
 import type { Ring } from './ring.js'
 
 /** Bytes of one read or write, */
@@ -20,6 +21,8 @@ export const chunkSizeWritten = 512 * 1024
 export const chunkSizeMax = 0x7fff_f000
 /** So much one read or write carries at most; longer ones are split. */
 export const operationBytesMax = chunkSizeMax
+/** Bytes of memory that is registered at once (a limit of the kernel). */
+export const registeredBytesMax = 1024 * 1024 * 1024
 /** Operations that one stream keeps in flight. */
 export const depthDefault = 4
 export const depthMax = 1024
@@ -43,8 +46,54 @@ export interface RingOptions {
   /** Entries of the completion queue: how many may be in flight. Default twice `entries`, 4096 if neither is given. */
   cqEntries?: number
   engine?: EngineChoice
+  /**
+   * What the kernel allows at most is taken where more is asked for. With false that is an error. Default true.
+   * Sizes are rounded up to powers of two either way.
+   */
+  clamp?: boolean
+  /**
+   * A thread of the kernel's takes operations from the submission queue by looking at it again and again: no system
+   * call submits, at the price of that thread's processor time. Chains of a batch hold at most 8 operations then.
+   * The thread keeps the credentials of the ring's creation. Linux 5.11.
+   */
+  sqPoll?: boolean | SqPollOptions
+  /**
+   * Completions are looked for, not announced by interrupts: for files opened with O_DIRECT (`fs.constants.O_DIRECT`) on
+   * devices with polled queues. Only reads and writes (and nop) are possible; the kernel answers EINVAL to others.
+   * While something is in flight the event loop does not sleep, and it is never blocked.
+   */
+  ioPoll?: boolean
+  /**
+   * Shares the polling thread of another ring, where both have `sqPoll`. Otherwise it shares nothing: since Linux 5.12
+   * the kernel's workers belong to the thread that submits, whichever ring it uses.
+   */
+  attach?: Ring
+  /**
+   * How many of the kernel's workers may serve this thread: they are its own, so the limit is that of all its
+   * rings (with `sqPoll`, of the polling thread). Throws where the kernel refuses. Linux 5.15.
+   */
+  workersMax?: WorkerLimits
+  /**
+   * How the event loop learns of completions: it polls the ring's own descriptor ('ring', the fastest), an eventfd
+   * with completions deferred until asked for ('eventfd'), or a thread waits in the kernel ('thread').
+   */
+  wakeup?: WakeupMode
   /** A caller's own functions instead of an engine. */
   fs?: FileFunctions
+}
+
+export interface SqPollOptions {
+  /** Milliseconds without work after which the polling thread sleeps until the next submission. Default: the kernel's, a second. */
+  idleMs?: number
+  /** The processor it runs on. Default any. */
+  cpu?: number
+}
+
+export interface WorkerLimits {
+  /** For files and block devices, whose operations end. 0, the default, leaves the limit as it is. */
+  bounded?: number
+  /** For what may never end: pipes, sockets. */
+  unbounded?: number
 }
 
 /** What every stream of this library takes. */
@@ -105,13 +154,14 @@ export interface QueueSizes { entries: number, cqEntries: number }
 const smallerQueues: QueueSizes[] = [{ entries: 256, cqEntries: 1024 }, { entries: 64, cqEntries: 128 }]
 
 /** The queue sizes of a ring, in the order to try them; the kernel rounds all up to powers of two. */
-export function queueSizes({ entries, cqEntries }: RingOptions): QueueSizes[] {
-  if (entries !== undefined) validateInteger(entries, 'options.entries', 1, entriesMax)
+export function queueSizes({ entries, cqEntries, clamp = true }: RingOptions): QueueSizes[] {
+  const max = clamp ? Number.MAX_SAFE_INTEGER : entriesMax
+  if (entries !== undefined) validateInteger(entries, 'options.entries', 1, max)
   const queue = entries ?? entriesDefault
   const completions = cqEntries ?? (entries === undefined ? cqEntriesDefault : entries * 2)
-  validateInteger(completions, 'options.cqEntries', queue, entriesMax * 2)
+  validateInteger(completions, 'options.cqEntries', queue, max * 2)
   // The engine keeps one completion for itself.
-  const wanted = { entries: queue, cqEntries: Math.max(completions, 2) }
+  const wanted = { entries: Math.min(queue, entriesMax), cqEntries: Math.min(Math.max(completions, 2), entriesMax * 2) }
   return entries === undefined && cqEntries === undefined ? [wanted, ...smallerQueues] : [wanted]
 }
 

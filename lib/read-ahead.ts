@@ -1,10 +1,11 @@
 /** The ordered window of reads under every readable. */
+import type { Window } from './admission.js'
 import { Lease, WindowBuffers } from './buffers.js'
 import type { FileFacts, OpenFile } from './engine.js'
 import { currentPosition, IOSQE_ASYNC, Opcode, Request } from './engine.js'
 import { errnoError } from './errors.js'
 import { retried } from './retry.js'
-import type { Ring, Window } from './ring.js'
+import type { Ring } from './ring.js'
 
 /** Bytes to ask for where the file ended when it was opened: enough to see that it ends. */
 const probeBytes = 1024

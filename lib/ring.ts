@@ -1,76 +1,30 @@
-/** Rings: what may be in flight at once, and who waits. */
+/** Rings: operations of callers, one by one and in batches. */
 import { onAbort, validateSignal } from './abort.js'
-import { createEngine } from './create-engine.js'
-import type { Engine, EngineBuffer, EngineKind, EngineStats, Request } from './engine.js'
+import { Admission } from './admission.js'
+import type { BufferPool, FixedBuffer } from './buffers.js'
 import { abortError, invalidArgType, invalidState } from './errors.js'
+import type { Memory } from './memory.js'
+import type { Monitor } from './monitor.js'
 import type { Completion, CompletionCallback } from './operation.js'
-import { Operation } from './operation.js'
+import { CancelOperation, Operation } from './operation.js'
 import type { EngineChoice, RingOptions } from './options.js'
 import { engineChoice, validateInteger } from './options.js'
-import { RequestQueue } from './request-queue.js'
+import type { RegisteredFile } from './ring-tables.js'
+import { registerBuffers, registerFiles, unregisterBuffers, unregisterFiles, updateFiles } from './ring-tables.js'
 
-/** Above this share of the capacity windows shrink and no read is made ahead; */
-const highWater = 3 / 4
-/** below this one they may grow again. */
-const lowWater = 1 / 2
-const ECANCELED = -125
-
-/** A stream's window on the ring, as far as the ring is concerned. */
-export interface Window {
-  /** Keep at most `share` operations in flight from now on. True if that is fewer than before. */
-  shrink(share: number): boolean
-}
-
-/** A stream's use of a ring. */
-export interface RingUse {
-  /** It begins to close: from here on `close` waits for it instead of refusing. */
-  leaving(): void
-  /** It has closed its file. */
-  left(): void
-}
-
-export interface RingStats extends EngineStats {
-  engine: EngineKind
-  /** Waiting for admission. */
-  queued: number
-  /** Given to the engine, not yet completed. */
-  inFlight: number
-  /** Completed ahead of its consumer, who has not taken it yet. */
-  ready: number
-  /** How many may be in flight or ready together: the completion queue's entries, but one for cancels. */
-  capacity: number
-  /** (inFlight + ready) / capacity */
-  occupancy: number
-  /** How often a stream's window was made smaller because the ring was near its capacity. */
-  shrinks: number
-}
-
-/**
- * A ring of operations in flight, with one queue of those that wait. In flight and ready together never
- * exceed the completion queue, so the kernel always has a place for a completion.
- */
-export class Ring {
-  readonly #engine: Engine
-  #inFlight = 0
-  #ready = 0
-  readonly #queue = new RequestQueue()
-  readonly #windows = new Set<Window>()
-  #pressure = false
-  #shrinks = 0
-  readonly #due: (() => void)[] = []
-  #dueNext = 0
-  #idle: (() => void)[] = []
-  /** Streams that use this ring, and those that are closing their files. */
-  #streams = 0
-  #leaving = 0
+/** Of operations in flight, of which no more than its capacity are at once. */
+export class Ring extends Admission {
+  /** Open pools with buffers of this ring. */
+  readonly #pools = new Set<BufferPool>()
   #closing: Promise<void> | null = null
 
   /**
-   * @throws ERR_OUT_OF_RANGE for entries that are no integer ≥ 1, ERR_URING_UNAVAILABLE with engine 'uring' where
-   * the kernel refuses
+   * @throws ERR_OUT_OF_RANGE, ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE for options, ERR_URING_UNAVAILABLE with engine
+   * 'uring' where io_uring is refused, and an error of `io_uring_setup` or `io_uring_register` where only this kind of
+   * ring is
    */
   constructor(options: RingOptions = {}) {
-    this.#engine = createEngine(this, options)
+    super(options)
   }
 
   /** The ring of this thread, made at the first call. */
@@ -84,11 +38,6 @@ export class Ring {
     return ring
   }
 
-  /** What runs the operations: a layer for the windows, not for users. @internal */
-  get engine(): Engine {
-    return this.#engine
-  }
-
   /**
    * Submits one operation; many submitted in one turn of the event loop enter the kernel together. The promise
    * rejects in Node's shape when the operation fails, and with AbortError when `signal` ended it: after its
@@ -100,7 +49,7 @@ export class Ring {
   submit(operation: Operation, how?: { signal?: AbortSignal } | CompletionCallback): Promise<Completion> | void {
     if (typeof how === 'function') return this.#begin(operation, how)
     const signal = how?.signal
-    if (signal !== undefined) return this.#submitAbortable(operation, signal)
+    if (signal !== undefined) return this.#abortable([operation], signal, () => this.submit(operation))
     return new Promise((resolve, reject) => {
       this.#begin(operation, (error, result, flags) => {
         if (error === null) resolve({ result, flags })
@@ -109,20 +58,19 @@ export class Ring {
     })
   }
 
-  async #submitAbortable(operation: Operation, signal: AbortSignal): Promise<Completion> {
+  /** Ends operations with the signal. Rejects after their completions, when what they opened is closed again. */
+  async #abortable<T>(operations: readonly Operation[], signal: AbortSignal, submit: () => Promise<T>): Promise<T> {
     validateSignal(signal)
     if (signal.aborted) throw abortError(signal.reason)
-    const submitted = this.submit(operation)
+    const submitted = submit()
     const forget = onAbort(signal, () => {
-      operation.aborted = signal
-      this.cancel(operation)
+      for (const operation of operations) operation.aborted = signal
+      for (const operation of operations) this.cancel(operation)
     })
     try {
       return await submitted
     } catch (error) {
-      // Nobody else knows of a file that was opened in spite of the signal.
-      const { unclaimed } = operation
-      if (unclaimed !== null) await this.submit(unclaimed)
+      for (const { unclaimed } of operations) if (unclaimed !== null) await this.submit(unclaimed)
       throw error
     } finally {
       forget()
@@ -133,28 +81,37 @@ export class Ring {
    * Submits operations together, with one system call if they fit into the submission queue; links between them
    * (`link`, `hardlink`, `drain`) hold. Resolves with all completions in the order of the operations: a failed one
    * has a negative errno as its result, and those that were linked behind it -ECANCELED. Rejects with
-   * ERR_OUT_OF_RANGE for a chain that is longer than the submission queue; nothing is submitted then.
+   * ERR_OUT_OF_RANGE for a chain that is longer than the submission queue; nothing is submitted then. Rejects with
+   * AbortError when `signal` ended it, after all completions: those are the error's `completions`, but files that
+   * were opened are closed again.
    */
-  async batch(operations: readonly Operation[]): Promise<Completion[]> {
+  async batch(operations: readonly Operation[], { signal }: { signal?: AbortSignal } = {}): Promise<Completion[]> {
     if (!Array.isArray(operations)) throw invalidArgType('operations', 'an instance of Array', operations)
     // All of them before the first is touched: a refused batch leaves every operation as it was.
     for (const operation of operations) this.#check(operation)
     if (new Set(operations).size < operations.length) throw invalidState('an operation is submitted once')
+    const submit = (): Promise<Completion[]> => this.#submitBatch(operations)
+    return signal === undefined ? submit() : this.#abortable(operations, signal, submit)
+  }
+
+  async #submitBatch(operations: readonly Operation[]): Promise<Completion[]> {
     const completions: Completion[] = []
     let left = operations.length
     if (left === 0) return completions
     const chains = this.#chains(operations)
-    return new Promise(resolve => {
+    return new Promise((resolve, reject) => {
       for (const [index, operation] of operations.entries()) {
         this.#prepare(operation, (_error, result, flags) => {
           completions[index] = { result, flags }
-          if (--left === 0) resolve(completions)
+          if (--left > 0) return
+          if (operation.aborted === null) resolve(completions)
+          else reject(batchAbortion(operations, completions, operation.aborted))
         })
       }
-      this.#engine.hold()
+      this.engine.hold()
       for (const chain of chains) this.start(chain)
-      this.#engine.release()
-      this.#engine.flush()
+      this.engine.release()
+      this.engine.flush()
     })
   }
 
@@ -167,9 +124,9 @@ export class Ring {
       chains.at(-1)!.push(operation)
       ended = !operation.linksNext
     }
-    for (const { length } of chains) validateInteger(length, 'length of the chain', 1, this.#engine.chainMax)
+    for (const { length } of chains) validateInteger(length, 'length of the chain', 1, this.engine.chainMax)
     operations.at(-1)!.unlink()
-    for (const chain of chains) if (chain.length > 1) chain[0].chain = chain
+    for (const chain of chains) if (chain.length > 1) for (const each of chain) each.chain = chain
     return chains.map(([head]) => head)
   }
 
@@ -177,6 +134,7 @@ export class Ring {
     this.#check(operation)
     operation.unlink()
     this.#prepare(operation, callback)
+    if (this.full && operation instanceof CancelOperation) operation.hurry(this)
     this.start(operation)
   }
 
@@ -184,189 +142,96 @@ export class Ring {
     if (!(operation instanceof Operation)) throw invalidArgType('operation', 'an operation made by ops', operation)
     if (operation.callback !== null) throw invalidState('an operation is submitted once')
     operation.check()
-    this.#refuseClosed()
+    this.refuseClosed()
   }
 
   #prepare(operation: Operation, callback: CompletionCallback): void {
     operation.callback = callback
-    operation.begin(this.#acquire)
+    operation.ring = this
+    operation.submitted()
   }
 
-  #refuseClosed(): void {
-    // A stream that is closing still has its file to close.
-    if (this.#closing !== null && this.#leaving === 0) throw invalidState('the ring is closed')
-  }
-
-  readonly #acquire = (bytes: number): EngineBuffer => this.#engine.acquireBuffer(bytes)
-
-  /** Starts a request, or queues it behind those that came before. @internal */
-  start(request: Request): void {
-    this.#refuseClosed()
-    if (this.#queue.first === null && this.#fits(request)) this.#admit(request)
-    else this.#queue.push(request)
-  }
-
-  #fits({ chain }: Request): boolean {
-    return this.#inFlight + this.#ready + (chain === null ? 1 : chain.length) <= this.#engine.capacity
-  }
-
-  /** Starts a request that nobody waits for yet, if there is room to spare. @internal */
-  tryStart(request: Request): boolean {
-    if (this.#queue.first !== null || this.#pressure) return false
-    if (this.#inFlight + this.#ready >= this.#engine.capacity * highWater) {
-      this.#press()
-      return false
-    }
-    this.#admit(request)
-    return true
-  }
-
-  #admit(request: Request): void {
-    if (request.chain !== null) return this.#admitChain(request.chain)
-    this.#inFlight++
-    this.#engine.start(request)
-    if (!this.#pressure && this.#inFlight + this.#ready > this.#engine.capacity * highWater) this.#press()
-  }
-
-  #admitChain(chain: Request[]): void {
-    this.#engine.hold() // the kernel must get all of it at once
-    for (const request of chain) {
-      request.chain = null
-      this.#admit(request)
-    }
-    this.#engine.release()
-  }
-
-  /** The engine's report of a completion. @internal */
-  completed(request: Request, result: number, flags: number): void {
-    this.#inFlight--
-    try {
-      request.completed(result, flags)
-    } finally {
-      this.#settle()
-    }
-  }
-
-  /** Calls back at the end of this batch of completions, when all of them are known. @internal */
-  afterBatch(callback: () => void): void {
-    this.#due.push(callback)
-  }
-
-  /** The engine's report that a batch is over. A callback that throws is not called again. @internal */
-  batchEnded(): void {
-    while (this.#dueNext < this.#due.length) this.#due[this.#dueNext++]()
-    this.#due.length = this.#dueNext = 0
-  }
-
-  /** After something ended or was taken: the next in the queue, and the pressure. */
-  #settle(): void {
-    while (this.#queue.first !== null && this.#fits(this.#queue.first)) {
-      const request = this.#queue.first
-      this.#queue.remove(request)
-      this.#admit(request)
-    }
-    if (this.#pressure && this.#inFlight + this.#ready < this.#engine.capacity * lowWater) this.#pressure = false
-    if (this.#idle.length > 0 && this.#isIdle) this.#becomeIdle()
-  }
-
-  /** A completion waits for its consumer. @internal */
-  held(): void {
-    this.#ready++
-  }
-
-  /** The consumer took it, or it was dropped. @internal */
-  taken(): void {
-    this.#ready--
-    this.#settle()
-  }
-
-  /** Ends a request early. It still completes: at once if it was queued, else when the kernel says so. @internal */
-  cancel(request: Request): void {
-    if (request.waiter !== null) return this.cancel(request.waiter)
-    if (request.queued) {
-      this.#queue.remove(request)
-      request.completed(ECANCELED, 0)
-    } else {
-      this.#engine.cancel(request)
-    }
-  }
-
-  /** True while the ring is near its capacity: `write()` answers false and windows do not grow. @internal */
-  get pressure(): boolean {
-    return this.#pressure
-  }
-
-  /** @internal */
-  addWindow(window: Window): void {
-    this.#windows.add(window)
-  }
-
-  /** @internal */
-  removeWindow(window: Window): void {
-    this.#windows.delete(window)
-  }
-
-  #press(): void {
-    this.#pressure = true
-    const share = Math.max(1, Math.floor(this.#engine.capacity * lowWater / Math.max(1, this.#windows.size)))
-    for (const window of this.#windows) if (window.shrink(share)) this.#shrinks++
-  }
-
-  /** Counters of this ring, read without a system call. */
-  stats(): RingStats {
-    const { capacity } = this.#engine
-    return {
-      engine: this.#engine.kind,
-      queued: this.#queue.length,
-      inFlight: this.#inFlight,
-      ready: this.#ready,
-      capacity,
-      occupancy: (this.#inFlight + this.#ready) / capacity,
-      shrinks: this.#shrinks,
-      ...this.#engine.stats()
-    }
-  }
-
-  /** A stream begins to use this ring. @internal */
-  use(): RingUse {
-    this.#streams++
-    return {
-      leaving: () => {
-        this.#streams--
-        this.#leaving++
-      },
-      left: () => {
-        this.#leaving--
-        this.#settle()
-      }
-    }
+  /** Records the latencies of operations from here on, until the monitor is stopped. */
+  monitor(): Monitor {
+    return this.watch.monitor()
   }
 
   /**
-   * Takes no more operations, waits for those in flight and for streams that are closing, and gives everything
-   * back to the kernel. Rejects with ERR_INVALID_STATE while other streams use the ring.
+   * Makes open descriptors known to the kernel once, instead of at each operation. They must stay open until they are
+   * unregistered. Where the ring's table is full (it has 256 places, which streams and UringFiles use, too), operations
+   * use the descriptor as it is.
+   * @throws EBADF
    */
-  close(): Promise<void> {
-    if (this.#streams > 0) return Promise.reject(invalidState(`${this.#streams} streams use the ring`))
-    this.#closing ??= this.#close()
+  registerFiles(fds: readonly number[]): RegisteredFile[] {
+    this.refuseClosed()
+    return registerFiles(this.engine, fds)
+  }
+
+  /**
+   * Puts other descriptors in the places of registered files.
+   * @throws EBADF, and ERR_INVALID_STATE while an operation on one of them has not ended
+   */
+  updateFiles(files: readonly RegisteredFile[], fds: readonly number[]): void {
+    this.refuseClosed()
+    updateFiles(this.engine, files, fds, this.queue.first)
+  }
+
+  /** The opposite of `registerFiles`; operations on them fail with EBADF from here on. @throws ERR_INVALID_STATE as `updateFiles` */
+  unregisterFiles(files: readonly RegisteredFile[]): void {
+    unregisterFiles(this.engine, files, this.queue.first)
+  }
+
+  /**
+   * Makes memory of one's own known to the kernel, for `ops.readFixed` and `ops.writeFixed`. It must be shared memory
+   * (SharedArrayBuffer): any other can be detached while the kernel has it. At most 256 buffers, 1 GiB each. Linux 5.13.
+   * @throws ERR_INVALID_ARG_VALUE, ENOMEM (RLIMIT_MEMLOCK), ENOBUFS when there are too many
+   */
+  registerBuffers(memories: readonly Memory[]): FixedBuffer[] {
+    this.refuseClosed()
+    return registerBuffers(this.engine, memories)
+  }
+
+  /** The opposite, as soon as no operation has them any more; the same as `release` of each. */
+  unregisterBuffers(buffers: readonly FixedBuffer[]): void {
+    unregisterBuffers(this.engine, buffers)
+  }
+
+  /** A pool takes buffers of this ring. @internal */
+  addPool(pool: BufferPool): void {
+    this.refuseClosed()
+    this.#pools.add(pool)
+  }
+
+  /** @internal */
+  removePool(pool: BufferPool): void {
+    this.#pools.delete(pool)
+  }
+
+  /**
+   * Takes no more operations, closes the pools that have buffers of this ring, waits for what is in flight, for streams
+   * that are closing and for buffers of those pools that are still held, and gives everything back to the kernel.
+   * Rejects with ERR_INVALID_STATE while other streams use the ring.
+   */
+  async close(): Promise<void> {
+    if (this.#closing === null) {
+      this.refuseMore()
+      this.#closing = this.#close()
+    }
     return this.#closing
   }
 
   async #close(): Promise<void> {
     for (const [choice, ring] of sharedRings) if (ring === this) sharedRings.delete(choice)
-    if (!this.#isIdle) await new Promise<void>(resolve => this.#idle.push(resolve))
-    await this.#engine.close()
+    for (const pool of this.#pools) pool.close()
+    await this.idle()
+    await this.engine.close()
   }
+}
 
-  get #isIdle(): boolean {
-    return this.#inFlight === 0 && this.#leaving === 0
-  }
-
-  #becomeIdle(): void {
-    const waiting = this.#idle
-    this.#idle = []
-    for (const resolve of waiting) resolve()
-  }
+/** Files that were opened before the signal came are as unknown to the caller as those after it. */
+function batchAbortion(operations: readonly Operation[], completions: Completion[], { reason }: AbortSignal): Error {
+  for (const [index, operation] of operations.entries()) operation.disown(completions[index].result)
+  return Object.assign(abortError(reason), { completions })
 }
 
 const sharedRings = new Map<EngineChoice, Ring>()

@@ -10,7 +10,7 @@ import type { FileFunctions, StreamOptions } from './options.js'
 import { validateFd, validateFunction } from './options.js'
 import type { PathLike } from './path.js'
 import { validPath } from './path.js'
-import type { RingUse } from './ring.js'
+import type { RingUse } from './admission.js'
 import { Ring } from './ring.js'
 
 type Callback = (error: Error | null, result: number) => void

@@ -1,11 +1,12 @@
 /** The window of writes under every writable. */
+import type { Window } from './admission.js'
 import { constants } from 'node:os'
 import { Lease, Loan, WindowBuffers } from './buffers.js'
 import type { FileFacts, OpenFile } from './engine.js'
 import { currentPosition, Opcode, Request } from './engine.js'
 import { errnoError, invalidState } from './errors.js'
 import { retried } from './retry.js'
-import type { Ring, Window } from './ring.js'
+import type { Ring } from './ring.js'
 
 /**
  * Chunks up to this are copied together, so that their memory is free at once and the next comes while they are

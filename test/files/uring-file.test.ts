@@ -118,6 +118,8 @@ ringTest('stat gives fs.Stats', async t => {
   const stats = await file.stat()
   t.ok(stats instanceof Stats && stats.isFile())
   t.same({ ...stats }, { ...statSync(path) })
+  t.same({ ...await file.stat({ bigint: true }) }, { ...statSync(path, { bigint: true }) })
+  t.same({ ...await file.stat({ bigint: false }) }, { ...stats })
   await file.close()
 })
 

@@ -56,6 +56,13 @@ void check_all_cancelled(DrivenEngine& engine, const std::vector<uint32_t>& slot
   CHECK_EQUAL(engine.reap().size(), 0);
 }
 
+uring::Descriptor cancel_of(uint32_t slot, uint32_t target) {
+  auto descriptor = test::nop(slot);
+  descriptor.opcode = IORING_OP_ASYNC_CANCEL;
+  descriptor.address_low = target;
+  return descriptor;
+}
+
 }  // namespace
 
 TEST("a read of an empty pipe is cancelled, completes with ECANCELED once, and takes nothing") {
@@ -211,4 +218,34 @@ TEST("a poll is cancelled") {
   engine.stage(poll_add);
   engine->cancel(0);
   check_all_cancelled(engine, {0});
+}
+
+TEST("a staged cancel ends what was staged before it, also in the same submission") {
+  DrivenEngine engine;
+  EndlessReads reads(engine);
+  reads.stage(3);
+  reads.stage(4);
+  engine.stage(cancel_of(0, 3));
+  CHECK_EQUAL(engine->submit(), 0);
+  for (const auto& completion : engine.gather(2)) {
+    CHECK(completion.slot == 0 || completion.slot == 3);
+    CHECK_EQUAL(completion.result, completion.slot == 0 ? 0 : -ECANCELED);
+  }
+  CHECK_EQUAL(engine->in_flight(), 1);
+  engine->cancel(4);
+  check_all_cancelled(engine, {4});
+}
+
+TEST("a staged cancel of what has ended finds nothing, even where its slot is staged anew behind it") {
+  DrivenEngine engine;
+  EndlessReads reads(engine);
+  CHECK_EQUAL(engine.run(test::nop(3)), 0);
+  engine.stage(cancel_of(0, 3));
+  reads.stage(3);
+  engine.stage(cancel_of(1, ~0U));
+  CHECK_EQUAL(engine->submit(), 0);
+  for (const auto& completion : engine.gather(2)) CHECK_EQUAL(completion.result, -ENOENT);
+  CHECK_EQUAL(engine->in_flight(), 1);
+  engine->cancel(3);
+  check_all_cancelled(engine, {3});
 }

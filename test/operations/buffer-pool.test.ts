@@ -145,6 +145,25 @@ ringTest('a pool that closes takes back what is out as it is released, and gives
   })
 })
 
+ringTest('a ring that closes closes its pools: who waits is told, and who holds a buffer is waited for', async t => {
+  const ring = new Ring()
+  const [pool, other] = [1, 2].map(count => new BufferPool(ring, { bufferSize: 4096, count }))
+  const held = await pool.acquire()
+  const waiting = pool.acquire()
+  let closed = false
+  const closing = ring.close().then(() => { closed = true })
+  await t.rejects(waiting, invalidState)
+  await t.rejects(pool.acquire(), invalidState)
+  t.throws(() => other.tryAcquire(), invalidState)
+  t.throws(() => new BufferPool(ring, { bufferSize: 4096, count: 1 }), invalidState)
+  await turns(3)
+  if (notUring === false) t.equal(closed, false)
+  t.equal(held.bytes.length, 4096, 'its memory is still there')
+  held.release()
+  await closing
+  t.equal(ring.stats().buffersInUse, 0)
+})
+
 ringTest('readFixed and writeFixed move a range of a buffer', async t => {
   const { path, content } = makeFile(join(t.testdir(), 'file'), 10_000)
   await withRing(t, {}, async ring => {

@@ -172,6 +172,60 @@ ringTest('a file that is opened in spite of the signal is closed', async t => {
   }
 }, notUring)
 
+ringTest('a batch ends with its signal, and its error has the completions', async t => {
+  const fifo = openFifo(t)
+  await t.rejects(ring.batch([ops.nop()], { signal: AbortSignal.abort('before') }), isAbort('before'))
+  const controller = new AbortController()
+  const batch = ring.batch(
+    [ops.nop(), ops.read(fifo, Buffer.alloc(1)).link(), ops.nop(), ops.timeout(600_000)], { signal: controller.signal }
+  )
+  await until(() => ring.stats().inFlight === 3)
+  controller.abort('in flight')
+  const error = await batch.then(() => t.fail('it was aborted'), error => error)
+  t.match(error, isAbort('in flight'))
+  t.same(error.completions.map(({ result }: { result: number }) => result), [0, -125, -125, -125])
+  const late = new AbortController()
+  t.same(await ring.batch([ops.nop()], { signal: late.signal }), [{ result: 0, flags: 0 }])
+  late.abort()
+  closeSync(fifo)
+}, notUring)
+
+ringTest('a batch that waits for admission is aborted as a whole, its chains included', async t => {
+  const fifo = openFifo(t)
+  await withRing(t, { entries: 4, cqEntries: 4 }, async ring => {
+    const { capacity } = ring.stats()
+    const blockers = Array.from({ length: capacity }, () => ring.submit(ops.read(fifo, Buffer.alloc(1))))
+    const controller = new AbortController()
+    const batch = ring.batch([ops.nop().link(), ops.nop(), ops.nop()], { signal: controller.signal })
+    t.equal(ring.stats().queued, 2)
+    controller.abort('queued')
+    t.equal(ring.stats().queued, 0)
+    const error = await batch.then(() => t.fail('it was aborted'), error => error)
+    t.match(error, isAbort('queued'))
+    t.same(error.completions.map(({ result }: { result: number }) => result), [-125, -125, -125])
+    writeSync(fifo, Buffer.alloc(capacity))
+    await Promise.all(blockers)
+    t.equal(ring.stats().submitted, capacity, 'nothing of it reached the kernel')
+  })
+  closeSync(fifo)
+}, notUring)
+
+ringTest('files that an aborted batch has opened are closed', async t => {
+  const fifo = openFifo(t)
+  const controller = new AbortController()
+  const path = join(t.testdirName, 'fifo')
+  const opening = Array.from({ length: 3 }, () => ops.openat(path, 'r+'))
+  const batch = ring.batch([...opening, ops.read(fifo, Buffer.alloc(1))], { signal: controller.signal })
+  await until(() => ring.stats().inFlight === 1)
+  controller.abort()
+  const { completions } = await batch.then(() => t.fail('it was aborted'), error => error)
+  for (const { result } of completions.slice(0, 3)) {
+    t.ok(result > 0, 'it was opened')
+    t.throws(() => fstatSync(result), { code: 'EBADF' })
+  }
+  closeSync(fifo)
+}, notUring)
+
 ringTest('timeouts can be aborted', async t => {
   const controller = new AbortController()
   const timeout = ring.submit(ops.timeout(600_000), { signal: controller.signal })

@@ -54,6 +54,42 @@ ringTest('every kind of view is read into and written from, at its own place', a
   closeSync(sink)
 })
 
+ringTest('reads that wait for admission have no memory yet', async t => {
+  const { path } = makeFile(join(t.testdir(), 'file'), 4096)
+  const fd = openSync(path, 'r')
+  const small = new Ring({ entries: 8, cqEntries: 16 })
+  const acquire = small.engine.acquireBuffer
+  let most = 0
+  small.engine.acquireBuffer = function (length) {
+    most = Math.max(most, small.stats().inFlight)
+    return acquire.call(this, length)
+  }
+  const target = Buffer.alloc(4096)
+  const reads = Array.from({ length: 1000 }, () => small.submit(ops.read(fd, target, 0)))
+  const { queued, buffersInUse, capacity } = small.stats()
+  t.equal(queued, 1000 - capacity)
+  t.ok(buffersInUse <= capacity, `${buffersInUse} buffers for ${capacity} in flight`)
+  await Promise.all(reads)
+  t.equal(most, capacity, 'all were taken at admission')
+  await small.close()
+  closeSync(fd)
+}, notUring)
+
+ringTest('a read that there is no memory for fails in its place', async t => {
+  const { path } = makeFile(join(t.testdir(), 'file'), 100)
+  const fd = openSync(path, 'r')
+  const poor = new Ring()
+  poor.engine.acquireBuffer = () => { throw new RangeError('Array buffer allocation failed') }
+  await t.rejects(poor.submit(ops.read(fd, Buffer.alloc(100), 0)), { name: 'RangeError', message: 'Array buffer allocation failed' })
+  if (notUring === false) {
+    const completions = await poor.batch([ops.read(fd, Buffer.alloc(100), 0).link(), ops.nop()])
+    t.same(completions.map(({ result }) => result), [-9, -125])
+  }
+  t.equal(poor.stats().inFlight, 0)
+  await poor.close()
+  closeSync(fd)
+})
+
 /** Gives memory away and lets the collector have it. */
 async function giveAway(memory: ArrayBuffer): Promise<void> {
   structuredClone(memory, { transfer: [memory] })

@@ -88,3 +88,20 @@ ringTest('splice moves bytes through a pipe between files', async t => {
   await t.rejects(ring.submit(ops.splice(source, 0, target, 0, 10)), { code: 'EINVAL', syscall: 'splice' })
   for (const fd of [source, target, pipe]) closeSync(fd)
 }, notUring)
+
+// Its address was left as the operation before it had it in the same place of the shared memory: far beyond the end.
+ringTest('splice from position 0 begins there, whatever was asked for before', async t => {
+  const fifo = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
+  const { path, content } = makeFile(join(t.testdirName, 'file'), 5000)
+  const fd = openSync(path, 'r')
+  const ring = new Ring({ entries: 2, cqEntries: 2 })
+  for (let round = 0; round < 4; round++) {
+    for (let i = 0; i < 2; i++) await ring.submit(ops.read(fd, new Uint8Array(new SharedArrayBuffer(100)), 0))
+    t.equal((await ring.submit(ops.splice(fd, 0, fifo, null, 1000))).result, 1000)
+    const buffer = Buffer.alloc(1000)
+    await ring.submit(ops.read(fifo, buffer))
+    t.ok(buffer.equals(content.subarray(0, 1000)))
+  }
+  await ring.close()
+  for (const each of [fd, fifo]) closeSync(each)
+}, notUring)

@@ -1,0 +1,248 @@
+/** Admission: what may be in flight at once, and who waits. */
+import { createEngine } from './create-engine.js'
+import type { Engine, EngineKind, EngineOwner, EngineStats, Request } from './engine.js'
+import { invalidState } from './errors.js'
+import { completed, submitted, Watch } from './monitor.js'
+import type { RingOptions } from './options.js'
+import { RequestQueue } from './request-queue.js'
+
+/** Above this share of the capacity windows shrink and no read is made ahead; */
+const highWater = 3 / 4
+/** below this one they may grow again. */
+const lowWater = 1 / 2
+const ECANCELED = -125
+
+/** A stream's window on the ring, as far as the ring is concerned. */
+export interface Window {
+  /** Keep at most `share` operations in flight from now on. True if that is fewer than before. */
+  shrink(share: number): boolean
+}
+
+/** A stream's use of a ring. */
+export interface RingUse {
+  /** It begins to close: from here on `close` waits for it instead of refusing. */
+  leaving(): void
+  /** It has closed its file. */
+  left(): void
+}
+
+export interface RingStats extends EngineStats {
+  engine: EngineKind
+  /** Waiting for admission. */
+  queued: number
+  /** Given to the engine, not yet completed. */
+  inFlight: number
+  /** Completed ahead of its consumer, who has not taken it yet. */
+  ready: number
+  /** How many may be in flight or ready together: the completion queue's entries, but one for cancels. */
+  capacity: number
+  /** (inFlight + ready) / capacity */
+  occupancy: number
+  /** How often a stream's window was made smaller because the ring was near its capacity. */
+  shrinks: number
+}
+
+/**
+ * What the windows and the engine know of a ring: one queue of requests that wait. In flight and ready together
+ * never exceed the completion queue, so the kernel always has a place for a completion.
+ */
+export abstract class Admission implements EngineOwner {
+  /** What runs the operations: a layer for the windows, not for users. @internal */
+  readonly engine: Engine
+  #inFlight = 0
+  #ready = 0
+  /** @internal */
+  protected readonly queue = new RequestQueue()
+  readonly #windows = new Set<Window>()
+  /** @internal */
+  protected readonly watch = new Watch(this)
+  #pressure = false
+  #shrinks = 0
+  readonly #due: (() => void)[] = []
+  #dueNext = 0
+  /** Streams that use this ring, and those that are closing their files. */
+  #streams = 0
+  #leaving = 0
+  /** Takes no more operations. */
+  #closed = false
+  #idle: (() => void) | null = null
+
+  constructor(options: RingOptions) {
+    this.engine = createEngine(this, options)
+  }
+
+  /** Starts a request, or queues it behind those that came before. @internal */
+  start(request: Request): void {
+    this.refuseClosed()
+    if (this.queue.first === null && this.#fits(request)) this.#admit(request)
+    else this.queue.push(request)
+  }
+
+  #fits({ chain }: Request): boolean {
+    return this.#inFlight + this.#ready + (chain === null ? 1 : chain.length) <= this.engine.capacity
+  }
+
+  /** Whether what is started now has to wait. @internal */
+  get full(): boolean {
+    return this.queue.first !== null || this.#inFlight + this.#ready >= this.engine.capacity
+  }
+
+  /** Starts a request that nobody waits for yet, if there is room to spare. @internal */
+  tryStart(request: Request): boolean {
+    if (this.queue.first !== null || this.#pressure) return false
+    if (this.#inFlight + this.#ready >= this.engine.capacity * highWater) {
+      this.#press()
+      return false
+    }
+    this.#admit(request)
+    return true
+  }
+
+  #admit(request: Request): void {
+    if (request.chain !== null) return this.#admitChain(request.chain)
+    this.#inFlight++
+    request.admitted(this.engine)
+    if (this.watch.recording || submitted.hasSubscribers) this.watch.began(request)
+    this.engine.start(request)
+    if (!this.#pressure && this.#inFlight + this.#ready > this.engine.capacity * highWater) this.#press()
+  }
+
+  #admitChain(chain: Request[]): void {
+    this.engine.hold() // the kernel must get all of it at once
+    for (const request of chain) {
+      request.chain = null
+      this.#admit(request)
+    }
+    this.engine.release()
+  }
+
+  /** The engine's report of a completion. @internal */
+  completed(request: Request, result: number, flags: number): void {
+    this.#inFlight--
+    if (this.watch.recording || completed.hasSubscribers) this.watch.ended(request, result)
+    try {
+      request.completed(result, flags)
+    } finally {
+      this.#settle()
+    }
+  }
+
+  /** Calls back at the end of this batch of completions, when all of them are known. @internal */
+  afterBatch(callback: () => void): void {
+    this.#due.push(callback)
+  }
+
+  /** The engine's report that a batch is over. A callback that throws is not called again. @internal */
+  batchEnded(): void {
+    while (this.#dueNext < this.#due.length) this.#due[this.#dueNext++]()
+    this.#due.length = this.#dueNext = 0
+  }
+
+  /** After something ended or was taken: the next in the queue, and the pressure. */
+  #settle(): void {
+    while (this.queue.first !== null && this.#fits(this.queue.first)) {
+      const request = this.queue.first
+      this.queue.remove(request)
+      this.#admit(request)
+    }
+    if (this.#pressure && this.#inFlight + this.#ready < this.engine.capacity * lowWater) this.#pressure = false
+    if (this.#idle !== null && this.#isIdle) this.#idle()
+  }
+
+  /** A completion waits for its consumer. @internal */
+  held(): void {
+    this.#ready++
+  }
+
+  /** The consumer took it, or it was dropped. @internal */
+  taken(): void {
+    this.#ready--
+    this.#settle()
+  }
+
+  /**
+   * Ends a request early. It still completes: at once if it was queued, else when the kernel says so. A chain that
+   * is queued ends as a whole.
+   * @internal
+   */
+  cancel(request: Request): void {
+    if (request.waiter !== null) return this.cancel(request.waiter)
+    const chain = request.chain ?? [request]
+    if (!chain[0].queued) return this.engine.cancel(request)
+    this.queue.remove(chain[0])
+    for (const each of chain) each.chain = null
+    for (const each of chain) each.completed(ECANCELED, 0)
+  }
+
+  /** True while the ring is near its capacity: `write()` answers false and windows do not grow. @internal */
+  get pressure(): boolean {
+    return this.#pressure
+  }
+
+  /** @internal */
+  addWindow(window: Window): void {
+    this.#windows.add(window)
+  }
+
+  /** @internal */
+  removeWindow(window: Window): void {
+    this.#windows.delete(window)
+  }
+
+  #press(): void {
+    this.#pressure = true
+    const share = Math.max(1, Math.floor(this.engine.capacity * lowWater / Math.max(1, this.#windows.size)))
+    for (const window of this.#windows) if (window.shrink(share)) this.#shrinks++
+  }
+
+  /** Counters of this ring, read without a system call. */
+  stats(): RingStats {
+    const { capacity, kind } = this.engine
+    return {
+      engine: kind,
+      queued: this.queue.length,
+      inFlight: this.#inFlight,
+      ready: this.#ready,
+      capacity,
+      occupancy: (this.#inFlight + this.#ready) / capacity,
+      shrinks: this.#shrinks,
+      ...this.engine.stats()
+    }
+  }
+
+  /** A stream or file begins to use this ring. @internal */
+  use(): RingUse {
+    this.#streams++
+    return {
+      leaving: () => {
+        this.#streams--
+        this.#leaving++
+      },
+      left: () => {
+        this.#leaving--
+        this.#settle()
+      }
+    }
+  }
+
+  /** @throws ERR_INVALID_STATE. @internal */
+  refuseClosed(): void {
+    // A stream that is closing still has its file to close.
+    if (this.#closed && this.#leaving === 0) throw invalidState('the ring is closed')
+  }
+
+  /** Takes no more operations. @throws ERR_INVALID_STATE while streams use the ring. @internal */
+  protected refuseMore(): void {
+    if (this.#streams > 0) throw invalidState(`${this.#streams} streams use the ring`)
+    this.#closed = true
+  }
+
+  /** Waits for those in flight and for streams that are closing. @internal */
+  protected async idle(): Promise<void> {
+    if (!this.#isIdle) await new Promise<void>(resolve => { this.#idle = resolve })
+  }
+
+  get #isIdle(): boolean {
+    return this.#inFlight === 0 && this.#leaving === 0
+  }
+}

@@ -1,0 +1,30 @@
+/** Buffers of an engine's registered arena. */
+import type { EngineBuffer } from './engine.js'
+import type { UringEngine } from './engine-uring.js'
+import type { NativeEngine } from './native.js'
+
+export class ArenaBuffer implements EngineBuffer {
+  readonly bytes = null
+
+  constructor(
+    readonly engine: UringEngine, readonly native: NativeEngine, readonly arenaOffset: number,
+    readonly byteLength: number, readonly freed: () => void
+  ) {}
+
+  lend(length: number): Buffer {
+    return this.native.lease(this.arenaOffset, length)!
+  }
+
+  reclaim(lent: Buffer): void {
+    this.native.detach(lent.buffer)
+  }
+
+  copyTo(target: Uint8Array, offset: number, bytes: number): number {
+    return this.engine.arena.copy(target, 0, this.arenaOffset + offset, this.arenaOffset + offset + bytes)
+  }
+
+  free(): void {
+    this.native.releaseBuffer(this.arenaOffset)
+    this.freed()
+  }
+}

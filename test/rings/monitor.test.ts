@@ -1,0 +1,75 @@
+import diagnostics from 'node:diagnostics_channel'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { createUringReadStream, ops, probe, Ring } from '../../lib/index.js'
+import type { CompleteMessage, SubmitMessage } from '../../lib/index.js'
+import { digestOf, makeFile } from '../helpers/files.js'
+import { notUring, ringTest } from '../helpers/ring-state.js'
+
+ringTest('a monitor counts the operations of each kind while it is on, and only then', async t => {
+  const { path, sha256 } = makeFile(join(t.testdir(), 'file'), 100_000)
+  const ring = new Ring()
+  await ring.submit(ops.nop())
+  const monitor = ring.monitor()
+  for (let i = 0; i < 10; i++) await ring.submit(ops.nop())
+  await t.rejects(ring.submit(ops.close(1_000_000)), { code: 'EBADF' })
+  t.equal(await digestOf(createUringReadStream(path, { ring, chunkSize: 50_000 })), sha256)
+  const summary = monitor.summary()
+  t.equal(summary.nop.count, 10)
+  t.equal(summary.openat.count, 1)
+  t.ok(summary.read.count >= 2)
+  const { min, p50, p90, p99, p999, max } = summary.nop
+  t.ok(min > 0 && min <= p50 && p50 <= p90 && p90 <= p99 && p99 <= p999 && p999 <= max, 'percentiles rise')
+  monitor.stop()
+  await ring.submit(ops.nop())
+  t.equal(monitor.histograms.get('nop')!.count, 10)
+  await ring.close()
+})
+
+ringTest('two monitors of a ring do not disturb each other', async t => {
+  const ring = new Ring()
+  const [one, two] = [ring.monitor(), ring.monitor()]
+  await ring.submit(ops.nop())
+  one.stop()
+  await ring.submit(ops.nop())
+  t.same([one, two].map(monitor => monitor.summary().nop.count), [1, 2])
+  two.stop()
+  await ring.close()
+})
+
+ringTest('submissions and completions are published to those who subscribe', async t => {
+  const ring = new Ring()
+  const submits: SubmitMessage[] = []
+  const completes: CompleteMessage[] = []
+  const onSubmit = (message: unknown): void => void submits.push(message as SubmitMessage)
+  const onComplete = (message: unknown): void => void completes.push(message as CompleteMessage)
+  diagnostics.subscribe('uring-streams:submit', onSubmit)
+  diagnostics.subscribe('uring-streams:complete', onComplete)
+  const nop = ops.nop()
+  await ring.submit(nop)
+  await t.rejects(ring.submit(ops.close(1_000_000)))
+  diagnostics.unsubscribe('uring-streams:submit', onSubmit)
+  diagnostics.unsubscribe('uring-streams:complete', onComplete)
+  await ring.submit(ops.nop())
+  t.same(submits.map(({ operation }) => operation), ['nop', 'close'])
+  t.same(completes.map(({ operation, result }) => [operation, result]), [['nop', 0], ['close', -9]])
+  t.equal(submits[0].ring, ring)
+  t.equal(submits[0].request, nop)
+  t.equal(completes[0].request, nop)
+  await ring.close()
+})
+
+t.test('probe tells which operations the kernel has, and how much memory may be locked', { skip: notUring }, async t => {
+  const { operations, memlock } = probe()
+  t.ok(operations!.supported.includes('read') && operations!.supported.includes('nop'))
+  t.same(operations!.supported.filter(name => operations!.missing.includes(name)), [])
+  const ring = new Ring()
+  for (const [name, operation] of Object.entries({ ftruncate: ops.ftruncate(1_000_000), unlinkat: ops.unlinkat('/nowhere') })) {
+    const { code } = await ring.submit(operation).then(() => ({ code: '' }), (error: NodeJS.ErrnoException) => error)
+    t.equal(code === 'EINVAL', operations!.missing.includes(name), `${name}: ${code}`)
+  }
+  await ring.close()
+  const line = readFileSync('/proc/self/limits', 'latin1').split('\n').find(each => each.startsWith('Max locked memory'))!
+  t.equal(memlock === Infinity ? 'unlimited' : String(memlock), line.split(/\s{2,}/)[1])
+})
