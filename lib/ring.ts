@@ -137,40 +137,45 @@ export class Ring {
    */
   async batch(operations: readonly Operation[]): Promise<Completion[]> {
     if (!Array.isArray(operations)) throw invalidArgType('operations', 'an instance of Array', operations)
-    // All of them before the first is touched: a refused batch leaves every operation as it was.
-    for (const operation of operations) this.#check(operation)
-    if (new Set(operations).size < operations.length) throw invalidState('an operation is submitted once')
-    const completions: Completion[] = []
-    let left = operations.length
-    if (left === 0) return completions
-    const chains = this.#chains(operations)
+    if (operations.length === 0) return []
+    this.#claim(operations)
+    operations[operations.length - 1].unlink()
     return new Promise(resolve => {
-      for (const [index, operation] of operations.entries()) {
-        this.#prepare(operation, (_error, result, flags) => {
-          completions[index] = { result, flags }
+      const completions = new Array<Completion>(operations.length)
+      let left = operations.length
+      for (let i = 0; i < operations.length; i++) {
+        this.#prepare(operations[i], (_error, result, flags) => {
+          completions[i] = { result, flags }
           if (--left === 0) resolve(completions)
         })
       }
       this.#engine.hold()
-      for (const chain of chains) this.start(chain)
+      for (let head = 0, end: number; head < operations.length; head = end) {
+        end = endOfChain(operations, head)
+        if (end - head > 1) operations[head].chain = operations.slice(head, end)
+        this.start(operations[head])
+      }
       this.#engine.release()
       this.#engine.flush()
     })
   }
 
-  /** The first of each chain, the others hanging on it. */
-  #chains(operations: readonly Operation[]): Operation[] {
-    const chains: Operation[][] = []
-    let ended = true
-    for (const operation of operations) {
-      if (ended) chains.push([])
-      chains.at(-1)!.push(operation)
-      ended = !operation.linksNext
+  /** Checks all of a batch, and that none comes twice; one that is refused leaves every operation as it was. */
+  #claim(operations: readonly Operation[]): void {
+    let claimed = 0
+    try {
+      for (; claimed < operations.length; claimed++) {
+        this.#check(operations[claimed])
+        operations[claimed].callback = unset // a second time it is one that was submitted before
+      }
+      for (let head = 0, end: number; head < operations.length; head = end) {
+        end = endOfChain(operations, head)
+        validateInteger(end - head, 'length of the chain', 1, this.#engine.chainMax)
+      }
+    } catch (error) {
+      while (claimed > 0) operations[--claimed].callback = null
+      throw error
     }
-    for (const { length } of chains) validateInteger(length, 'length of the chain', 1, this.#engine.chainMax)
-    operations.at(-1)!.unlink()
-    for (const chain of chains) if (chain.length > 1) chain[0].chain = chain
-    return chains.map(([head]) => head)
   }
 
   #begin(operation: Operation, callback: CompletionCallback): void {
@@ -367,6 +372,16 @@ export class Ring {
     this.#idle = []
     for (const resolve of waiting) resolve()
   }
+}
+
+/** Of an operation that is about to get its callback. */
+const unset: CompletionCallback = () => {}
+
+/** The index behind the last of the chain that begins at `head`. */
+function endOfChain(operations: readonly Operation[], head: number): number {
+  let last = head
+  while (last < operations.length - 1 && operations[last].linksNext) last++
+  return last + 1
 }
 
 const sharedRings = new Map<EngineChoice, Ring>()
