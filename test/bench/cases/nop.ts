@@ -44,7 +44,9 @@ const byCallback: Nops = (count, inFlight) => new Promise((resolve, reject) => {
 const byBatch: Nops = async (count, inFlight) => {
   const ring = Ring.shared();
   for (let left = count; left > 0; left -= inFlight) {
-    const completions = await ring.batch(Array.from({ length: inFlight }, () => ops.nop()));
+    const operations = []; // Array.from took 35 ns for each
+    for (let i = 0; i < inFlight; i++) operations.push(ops.nop());
+    const completions = await ring.batch(operations);
     if (completions.length !== inFlight) throw new Error(`${completions.length} completions of a batch of ${inFlight}`);
     for (const { result } of completions) succeeded(result);
   }

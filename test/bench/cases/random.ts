@@ -104,6 +104,7 @@ async function workersRead(plan: () => Plan, count: number): Promise<number> {
   const each = Array.from({ length: count }, plan);
   const workers = each.map(one =>
     new Worker(new URL('../fixtures/reading-worker.js', import.meta.url), { workerData: { way: ours, plan: one } }));
+  const exited = Promise.all(workers.map(worker => once(worker, 'exit'))); // the first may, before the second is done
   const said = () => Promise.all(workers.map(worker => once(worker, 'message')));
   await said();
   const taken = await seconds(() => {
@@ -111,7 +112,7 @@ async function workersRead(plan: () => Plan, count: number): Promise<number> {
     for (const worker of workers) worker.postMessage('read');
     return done;
   });
-  await Promise.all(workers.map(worker => once(worker, 'exit')));
+  await exited;
   return taken / each.reduce((sum, one) => sum + one.count, 0);
 }
 
