@@ -143,6 +143,11 @@ export class BufferPool {
   private readonly _size: number
   private readonly _free: EngineBuffer[] = []
   private readonly _waiting = new Set<Waiter>()
+  /**
+   * The next in turn: whoever it has given leaves the set. A new iterator for each would pass over all who have left
+   * since the set was last packed.
+   */
+  private readonly _turns = this._waiting.values()
   private _closed = false
 
   /**
@@ -206,8 +211,8 @@ export class BufferPool {
 
   private readonly _takeBack = (buffer: EngineBuffer): void => {
     if (this._closed) return buffer.free()
-    const [next] = this._waiting
-    if (next === undefined) return void this._free.push(buffer)
+    if (this._waiting.size === 0) return void this._free.push(buffer)
+    const next = this._turns.next().value!
     this._waiting.delete(next)
     next.resolve(this._lend(buffer))
   }

@@ -87,47 +87,53 @@ export class Ring extends Admission {
    */
   async batch(operations: readonly Operation[], { signal }: { signal?: AbortSignal } = {}): Promise<Completion[]> {
     if (!Array.isArray(operations)) throw invalidArgType('operations', 'an instance of Array', operations)
-    // All of them before the first is touched: a refused batch leaves every operation as it was.
-    for (const operation of operations) this.#check(operation)
-    if (new Set(operations).size < operations.length) throw invalidState('an operation is submitted once')
+    if (operations.length === 0) return []
     const submit = (): Promise<Completion[]> => this.#submitBatch(operations)
     return signal === undefined ? submit() : this.#abortable(operations, signal, submit)
   }
 
   async #submitBatch(operations: readonly Operation[]): Promise<Completion[]> {
-    const completions: Completion[] = []
-    let left = operations.length
-    if (left === 0) return completions
-    const chains = this.#chains(operations)
+    this.#claim(operations)
+    operations[operations.length - 1].unlink()
     return new Promise((resolve, reject) => {
-      for (const [index, operation] of operations.entries()) {
-        this.#prepare(operation, (_error, result, flags) => {
-          completions[index] = { result, flags }
+      const completions = new Array<Completion>(operations.length)
+      let left = operations.length
+      for (let i = 0; i < operations.length; i++) {
+        this.#prepare(operations[i], (_error, result, flags) => {
+          completions[i] = { result, flags }
           if (--left > 0) return
-          if (operation.aborted === null) resolve(completions)
-          else reject(batchAbortion(operations, completions, operation.aborted))
+          const { aborted } = operations[i]
+          if (aborted === null) resolve(completions)
+          else reject(batchAbortion(operations, completions, aborted))
         })
       }
       this.engine.hold()
-      for (const chain of chains) this.start(chain)
+      for (let head = 0, end: number; head < operations.length; head = end) {
+        end = endOfChain(operations, head)
+        if (end - head > 1) hang(operations.slice(head, end))
+        this.start(operations[head])
+      }
       this.engine.release()
       this.engine.flush()
     })
   }
 
-  /** The first of each chain, the others hanging on it. */
-  #chains(operations: readonly Operation[]): Operation[] {
-    const chains: Operation[][] = []
-    let ended = true
-    for (const operation of operations) {
-      if (ended) chains.push([])
-      chains.at(-1)!.push(operation)
-      ended = !operation.linksNext
+  /** Checks all of a batch, and that none comes twice; one that is refused leaves every operation as it was. */
+  #claim(operations: readonly Operation[]): void {
+    let claimed = 0
+    try {
+      for (; claimed < operations.length; claimed++) {
+        this.#check(operations[claimed])
+        operations[claimed].callback = unset // a second time it is one that was submitted before
+      }
+      for (let head = 0, end: number; head < operations.length; head = end) {
+        end = endOfChain(operations, head)
+        validateInteger(end - head, 'length of the chain', 1, this.engine.chainMax)
+      }
+    } catch (error) {
+      while (claimed > 0) operations[--claimed].callback = null
+      throw error
     }
-    for (const { length } of chains) validateInteger(length, 'length of the chain', 1, this.engine.chainMax)
-    operations.at(-1)!.unlink()
-    for (const chain of chains) if (chain.length > 1) for (const each of chain) each.chain = chain
-    return chains.map(([head]) => head)
   }
 
   #begin(operation: Operation, callback: CompletionCallback): void {
@@ -232,6 +238,21 @@ export class Ring extends Admission {
 function batchAbortion(operations: readonly Operation[], completions: Completion[], { reason }: AbortSignal): Error {
   for (const [index, operation] of operations.entries()) operation.disown(completions[index].result)
   return Object.assign(abortError(reason), { completions })
+}
+
+/** Of an operation that is about to get its callback. */
+const unset: CompletionCallback = () => {}
+
+/** The index behind the last of the chain that begins at `head`. */
+function endOfChain(operations: readonly Operation[], head: number): number {
+  let last = head
+  while (last < operations.length - 1 && operations[last].linksNext) last++
+  return last + 1
+}
+
+/** Tells each member of its chain. */
+function hang(chain: Operation[]): void {
+  for (const each of chain) each.chain = chain
 }
 
 const sharedRings = new Map<EngineChoice, Ring>()

@@ -1,22 +1,22 @@
 // What the cases of a run share: its directory, its size, and the hot source file.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Content, makeHotFile, pseudoRandom } from './content.js';
-
-/** A prime number of bytes: chunks that change places then show, since no two of them begin at the same byte of the period. */
-const periodBytes = 1048573;
+import { Content, makeHotFile, sourceBlock } from './content.js';
 
 export interface Source { path: string; content: Content }
 
 export class Bench {
   readonly directory: string;
   readonly size: number;
-  readonly #block = pseudoRandom(periodBytes);
+  /** Of what rows choose at random. */
+  readonly seed: number;
+  readonly #block = sourceBlock();
   #source: Source | undefined;
 
-  constructor(parent: string, size: number) {
+  constructor(parent: string, size: number, seed: number) {
     this.directory = mkdtempSync(join(parent, 'uring-bench-'));
     this.size = size;
+    this.seed = seed;
   }
 
   path(name: string): string {

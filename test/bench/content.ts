@@ -5,6 +5,8 @@ import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from '
 
 const samplesPerFile = 64;
 const pieceBytes = 1 << 20;
+/** A prime number of bytes: chunks that change places then show, since no two of them begin at the same byte of the period. */
+const periodBytes = 1048573;
 
 export class Content {
   readonly block: Buffer;
@@ -25,6 +27,20 @@ export class Content {
     for (let left = this.bytes; left > 0; left -= this.block.length) {
       yield left < this.block.length ? this.block.subarray(0, left) : this.block;
     }
+  }
+
+  /** Looks at three bytes of what was read from a position. */
+  sample(bytes: Uint8Array, position: number): boolean {
+    const last = bytes.length - 1;
+    return bytes[0] === this.at(position) && bytes[last >> 1] === this.at(position + (last >> 1)) && bytes[last] === this.at(position + last);
+  }
+
+  /** Compares every byte. */
+  equals(bytes: Uint8Array, position: number): boolean {
+    const from = position % this.block.length;
+    const here = Math.min(bytes.length, this.block.length - from);
+    return this.block.compare(bytes, 0, here, from, from + here) === 0
+      && this.block.compare(bytes, here, bytes.length, 0, bytes.length - here) === 0;
   }
 
   hashInMemory(): string {
@@ -84,9 +100,7 @@ export class Checker {
   }
 
   see = (chunk: Uint8Array): void => {
-    const last = chunk.length - 1;
-    const good = this.#matches(chunk, 0) && this.#matches(chunk, last >> 1) && this.#matches(chunk, last);
-    if (!good && this.#wrongAt < 0) this.#wrongAt = this.#position;
+    if (this.#wrongAt < 0 && !this.#content.sample(chunk, this.#position)) this.#wrongAt = this.#position;
     this.#position += chunk.length;
   };
 
@@ -94,10 +108,11 @@ export class Checker {
     if (this.#wrongAt >= 0) throw new Error(`wrong bytes in the chunk at ${this.#wrongAt}`);
     if (this.#position !== this.#content.bytes) throw new Error(`${this.#position} bytes where ${this.#content.bytes} were expected`);
   }
+}
 
-  #matches(chunk: Uint8Array, offset: number): boolean {
-    return chunk[offset] === this.#content.at(this.#position + offset);
-  }
+/** What the content of every source repeats. */
+export function sourceBlock(): Buffer {
+  return pseudoRandom(periodBytes);
 }
 
 /** The same bytes in every run (xorshift32): figures of two runs are of the same work. */

@@ -7,6 +7,8 @@ import type { Bench } from './bench.js';
 /** One way of doing a row's work, ours or a peer's. */
 export interface Case {
   name: string;
+  /** Why there are no figures of it: the program of a peer is not installed. */
+  missing?: string;
   /** Does the work untimed and checks every byte of it; it warms up the code as well. */
   verify(): Promise<void>;
   /** Does the work once, with a cheap check, and gives its figure: seconds, or bytes of memory. */
@@ -30,7 +32,7 @@ export interface Row {
   rate?(value: number, bench: Bench): string;
 }
 
-export interface CaseResult { name: string; values: number[]; median: number; minimum: number }
+export interface CaseResult { name: string; missing?: string; values: number[]; median: number; minimum: number }
 
 export type GoalResult = (Comparison | Limit) & { ratio?: number; met?: boolean };
 
@@ -52,7 +54,8 @@ export async function seconds(work: () => unknown): Promise<number> {
 const warmUps = 4;
 
 export async function runRow(row: Row, bench: Bench, rounds: number, progress: (done: string) => void): Promise<RowResult> {
-  const cases = await row.cases(bench);
+  const all = await row.cases(bench);
+  const cases = all.filter(({ missing }) => missing === undefined);
   const values = new Map(cases.map(({ name }) => [name, [] as number[]]));
   for (const { name, verify } of cases) {
     progress(`${name}: verifying`);
@@ -67,7 +70,7 @@ export async function runRow(row: Row, bench: Bench, rounds: number, progress: (
       values.get(name)!.push(await work());
     }
   }
-  const results = cases.map(({ name }) => summary(name, values.get(name)!));
+  const results = all.map(one => summary(one, values.get(one.name) ?? []));
   return { row, cases: results, goals: row.goals.map(goal => judge(goal, results)) };
 }
 
@@ -82,15 +85,17 @@ function rotated<T>(items: T[], by: number): T[] {
   return [...items.slice(first), ...items.slice(0, first)];
 }
 
-function summary(name: string, values: number[]): CaseResult {
-  return { name, values, median: median(values), minimum: Math.min(...values) };
+function summary({ name, missing }: Case, values: number[]): CaseResult {
+  return { name, missing, values, median: median(values), minimum: Math.min(...values) };
 }
 
 function judge(goal: Comparison | Limit, results: CaseResult[]): GoalResult {
   const ours = caseNamed(results, goal.ours).median;
   if (!('peer' in goal)) return { ...goal, met: goal.atMost === undefined ? undefined : ours <= goal.atMost };
+  const peer = caseNamed(results, goal.peer);
+  if (peer.missing !== undefined) return goal;
   // Less is better in every unit used here, so the peer's figure over ours says how many times better ours is.
-  const ratio = caseNamed(results, goal.peer).median / ours;
+  const ratio = peer.median / ours;
   return { ...goal, ratio, met: goal.atLeast === undefined ? undefined : ratio >= goal.atLeast };
 }
 

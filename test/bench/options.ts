@@ -2,7 +2,7 @@
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 
-export interface Options { only: string[]; rounds: number; size: number; dir: string; json: string | undefined }
+export interface Options { only: string[]; rounds: number; size: number; seed: number; dir: string; json: string | undefined }
 
 const mebibyte = 1 << 20;
 
@@ -10,6 +10,7 @@ export const usage = `npm run bench -- [options]
   --only TEXT    only the rows with this in their names; may be given again
   --rounds N     rounds of each row (7)
   --size BYTES   bytes of the file, a multiple of 1 MiB; 64M and 1G are understood (1G)
+  --seed N       of what is chosen at random (another one in each run)
   --dir PATH     where the files are made (the directory for temporary files)
   --json FILE    write every figure there
   --quick        3 rounds of 256M, unless said otherwise: for a look during development`;
@@ -22,6 +23,7 @@ export function parseOptions(args: string[]): Options | undefined {
       only: { type: 'string', multiple: true, default: [] },
       rounds: { type: 'string' },
       size: { type: 'string' },
+      seed: { type: 'string' },
       dir: { type: 'string', default: tmpdir() },
       json: { type: 'string' },
       quick: { type: 'boolean', default: false },
@@ -31,15 +33,16 @@ export function parseOptions(args: string[]): Options | undefined {
   if (values.help) return undefined;
   return {
     only: values.only!,
-    rounds: parseRounds(values.rounds ?? (values.quick ? '3' : '7')),
+    rounds: parseCount('--rounds', values.rounds ?? (values.quick ? '3' : '7')),
     size: parseSize(values.size ?? (values.quick ? '256M' : '1G')),
+    seed: parseCount('--seed', values.seed ?? String(1 + Math.floor(Math.random() * 0xffff_ffff))),
     dir: values.dir!,
     json: values.json,
   };
 }
 
-function parseRounds(text: string): number {
-  if (!/^[1-9]\d*$/.test(text)) throw new Error(`--rounds must be a whole number from 1 on, not '${text}'`);
+function parseCount(name: string, text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw new Error(`${name} must be a whole number from 1 on, not '${text}'`);
   return Number(text);
 }
 

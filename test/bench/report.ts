@@ -14,7 +14,7 @@ export function markdown({ machine, rounds, results, failed }: Run, bench: Bench
   const notes = results.flatMap(({ row }) => row.note ? [`- ${row.name}: ${row.note}.`] : []);
   return [
     `${machine.date}, ${machine.kernel}, Node ${machine.node}, ${machine.fileSystem}, ${machine.cpu}, ${machine.cores} cores; engine ${machine.engine}; `
-      + `${mebibytes(bench.size)}, medians of ${rounds} interleaved rounds.`,
+      + `${mebibytes(bench.size)}, medians of ${rounds} interleaved rounds; seed ${bench.seed}.`,
     '',
     tableLine(headings),
     tableLine(headings.map(() => '---')),
@@ -28,7 +28,7 @@ export function markdown({ machine, rounds, results, failed }: Run, bench: Bench
 
 export function record({ machine, rounds, results, failed }: Run, bench: Bench): object {
   const rows = results.map(({ row, cases, goals }) => ({ name: row.name, cases, goals }));
-  return { ...machine, bytes: bench.size, rounds, rows, failed };
+  return { ...machine, bytes: bench.size, seed: bench.seed, rounds, rows, failed };
 }
 
 /** A line for each goal that was missed. */
@@ -41,7 +41,8 @@ export function missed(results: RowResult[]): string[] {
 function goalLine(result: RowResult, goal: GoalResult, bench: Bench): string[] {
   const { row, cases } = result;
   const figures = (name: string) => {
-    const { median, minimum } = caseNamed(cases, name);
+    const { median, minimum, missing } = caseNamed(cases, name);
+    if (missing !== undefined) return missing;
     const rate = row.rate ? `, ${row.rate(median, bench)}` : '';
     return `${row.format(median)} [${row.format(minimum)}]${rate}`;
   };

@@ -55,7 +55,7 @@ async function runRows(options: Options, bench: Bench): Promise<{ results: RowRe
 }
 
 async function main(options: Options): Promise<void> {
-  const bench = new Bench(options.dir, options.size);
+  const bench = new Bench(options.dir, options.size, options.seed);
   removeAtExit(bench);
   const tellOfHang = () => console.error(`nothing left to wait for, and not done: ${doing}`);
   // An event loop that empties in the middle of a case ends the process: a stream of ours has lost its wake-up.

@@ -37,6 +37,30 @@ ringTest('who waits for a buffer gets one in the order of asking', async t => {
   })
 })
 
+ringTest('who comes when nobody waits any more is served in order as well', async t => {
+  await withRing(t, {}, async ring => {
+    const pool = new BufferPool(ring, { bufferSize: 4096, count: 1 })
+    for (const round of [1, 2, 3]) {
+      const held = await pool.acquire()
+      const controller = new AbortController()
+      const got: number[] = []
+      const gone = pool.acquire({ signal: controller.signal })
+      const waiting = [0, 1, 2].map(async i => {
+        const buffer = await pool.acquire()
+        got.push(i)
+        buffer.release()
+      })
+      controller.abort()
+      await t.rejects(gone, { code: 'ABORT_ERR' })
+      held.release()
+      await Promise.all(waiting)
+      t.same(got, [0, 1, 2], `round ${round}`)
+      t.equal(pool.free, 1, 'with nobody waiting a buffer goes back')
+    }
+    pool.close()
+  })
+})
+
 ringTest('waiting ends with the signal, and nobody else is passed over', async t => {
   await withRing(t, {}, async ring => {
     const pool = new BufferPool(ring, { bufferSize: 4096, count: 1 })

@@ -2,9 +2,11 @@
 import type { Row } from '../harness.js';
 import { concurrentRows } from './concurrent.js';
 import { hashRows } from './hash.js';
+import { manyReadersRows } from './many-readers.js';
 import { memoryRows } from './memory.js';
 import { nopRows } from './nop.js';
 import { pipeRows } from './pipe.js';
+import { randomRows } from './random.js';
 import { readRows } from './read.js';
 import { smallFileRows } from './small-file.js';
 import { writeRows } from './write.js';
@@ -15,6 +17,8 @@ export const rows: Row[] = [
   ...writeRows,
   ...pipeRows,
   ...nopRows,
+  ...randomRows,
+  ...manyReadersRows,
   ...memoryRows,
   ...smallFileRows,
   ...concurrentRows,

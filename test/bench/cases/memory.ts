@@ -1,19 +1,13 @@
 // The most memory that a copy takes, each in a process of its own.
-import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { Bench } from '../bench.js';
+import { childReport } from '../children.js';
 import { mebibytes } from '../format.js';
 import type { Case, Row } from '../harness.js';
 import type { Library, Work } from '../fixtures/peak-memory.js';
 
-const fixture = fileURLToPath(new URL('../fixtures/peak-memory.js', import.meta.url));
-
-/** The watchdog of the run cannot fire while this process waits for a child. */
-const childMsMax = 300_000;
-
 function peakBytes(library: Library, work: Work, ...paths: string[]): number {
-  return Number(execFileSync(process.execPath, [fixture, library, work, ...paths], { encoding: 'utf8', timeout: childMsMax }));
+  return childReport('peak-memory', [library, work, ...paths]);
 }
 
 function copyCase(name: string, bench: Bench, library: Library, idle: Library): Case {
