@@ -94,35 +94,35 @@ export abstract class Request {
   buffer: EngineBuffer | null = null
   /** either from this byte on. */
   offset = 0
-  /** Relative paths are of the working directory. */
-  path: string | Buffer | null = null
-  /** The path as the kernel reads it. */
-  pathBytes: Uint8Array | null = null
-  /** A second address, instead of a position. */
-  second: Uint8Array | null = null
-  /** What to write, of a vectored write. */
-  vector: Uint8Array[] | null = null
-  /** The descriptor that a splice takes from. */
-  extra = 0
-  /** A number where other operations have an address; -1 stands for none. */
-  address = 0
-  /** Flags and mode as the caller gave them, for engines that want names. */
-  openArguments: [flags: string | number, mode: string | number] | null = null
-  /** Set by an engine that has more to say than an errno (a caller's own `fs`). */
-  error: Error | null = null
-
   /** Its place in the in-flight table; -1 when it is not in flight. The engine's. */
   slot = -1
-  /** Neighbours in the queue of those not yet admitted, and whether it is there. The ring's. */
-  next: Request | null = null
-  previous: Request | null = null
-  queued = false
   /** The chain that it belongs to, until that is started; its first one is queued for all. */
   chain: Request[] | null = null
+
+  /** Relative paths are of the working directory. */
+  declare path: string | Buffer | null
+  /** The path as the kernel reads it. */
+  declare pathBytes: Uint8Array | null
+  /** A second address, instead of a position. */
+  declare second: Uint8Array | null
+  /** What to write, of a vectored write. */
+  declare vector: Uint8Array[] | null
+  /** The descriptor that a splice takes from. */
+  declare extra: number
+  /** A number where other operations have an address; -1 stands for none. */
+  declare address: number
+  /** Flags and mode as the caller gave them, for engines that want names. */
+  declare openArguments: [flags: string | number, mode: string | number] | null
+  /** Set by an engine that has more to say than an errno (a caller's own `fs`). */
+  declare error: Error | null
+  /** Neighbours in the queue of those not yet admitted, and whether it is there. The ring's. */
+  declare next: Request | null
+  declare previous: Request | null
+  declare queued: boolean
   /** How often in a row its file was not ready. */
-  retries = 0
+  declare retries: number
   /** What waits in its place until its file is ready (lib/retry.ts). */
-  waiter: Request | null = null
+  declare waiter: Request | null
 
   /** It is about to be given to the engine: time to take what it needs only from here on. */
   admitted(_engine: Engine): void {
@@ -132,6 +132,12 @@ export abstract class Request {
   /** @param result bytes or 0; a negative errno when it failed */
   abstract completed(result: number, flags: number): void
 }
+
+// What few requests have is on the prototype until it is set: half the fields to make and to collect for each.
+Object.assign(Request.prototype, {
+  path: null, pathBytes: null, second: null, vector: null, extra: 0, address: 0, openArguments: null, error: null,
+  next: null, previous: null, queued: false, retries: 0, waiter: null
+})
 
 /** The ring over an engine. */
 export interface EngineOwner {

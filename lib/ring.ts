@@ -6,7 +6,7 @@ import { abortError, invalidArgType, invalidState } from './errors.js'
 import type { Memory } from './memory.js'
 import type { Monitor } from './monitor.js'
 import type { Completion, CompletionCallback } from './operation.js'
-import { CancelOperation, Operation } from './operation.js'
+import { CancelOperation, Operation, settle } from './operation.js'
 import type { EngineChoice, RingOptions } from './options.js'
 import { engineChoice, validateInteger } from './options.js'
 import type { RegisteredFile } from './ring-tables.js'
@@ -47,14 +47,17 @@ export class Ring extends Admission {
   /** The same with a callback, which costs half as much. */
   submit(operation: Operation, callback: CompletionCallback): void
   submit(operation: Operation, how?: { signal?: AbortSignal } | CompletionCallback): Promise<Completion> | void {
-    if (typeof how === 'function') return this.#begin(operation, how)
+    if (typeof how === 'function') {
+      this.#check(operation)
+      return this.#begin(operation, how)
+    }
     const signal = how?.signal
     if (signal !== undefined) return this.#abortable([operation], signal, () => this.submit(operation))
     return new Promise((resolve, reject) => {
-      this.#begin(operation, (error, result, flags) => {
-        if (error === null) resolve({ result, flags })
-        else reject(error)
-      })
+      this.#check(operation)
+      operation.resolve = resolve
+      operation.reject = reject
+      this.#begin(operation, settle)
     })
   }
 
@@ -137,7 +140,6 @@ export class Ring extends Admission {
   }
 
   #begin(operation: Operation, callback: CompletionCallback): void {
-    this.#check(operation)
     operation.unlink()
     this.#prepare(operation, callback)
     if (this.full && operation instanceof CancelOperation) operation.hurry(this)
