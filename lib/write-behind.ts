@@ -13,7 +13,7 @@ import type { Ring } from './ring.js'
  * written; with 16 KiB chunks 3.3x as fast as writes of their own, with 1 MiB 1.1x. Larger ones are written from
  * where they are: a copy would double their memory.
  */
-const gatherMax = 1024 * 1024
+export const gatherMax = 1024 * 1024
 /** Larger chunks are written in pieces of this size, so that several are in flight. */
 const pieceMax = 2 * 1024 * 1024
 
