@@ -1,3 +1,4 @@
+export { allocateAligned } from './aligned.js'
 export type { FileFunctions } from './engine-threads.js'
 export { createUringReadStream, UringReadStream } from './node-read-stream.js'
 export type { ReadStreamOptions, WriteStreamOptions } from './node-stream-options.js'
