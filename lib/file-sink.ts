@@ -111,14 +111,16 @@ export class FileSink {
   }
 
   /**
-   * Takes over one reference to the lease of a chunk, when there is room.
+   * Takes over one reference to a lease, when there is room.
    * @param taken called when it does
+   * @param chunk the part of it that is to be written; all of it by default
    * @internal
    */
-  async writeLease(chunk: Uint8Array, lease: Lease, taken: () => void): Promise<void> {
+  async writeLease(lease: Lease, taken: () => void, chunk?: Uint8Array): Promise<void> {
     while (this._mustWait) await this._wait()
     taken()
-    this._window!.accept(chunk, lease)
+    if (chunk === undefined) this._window!.acceptLease(lease)
+    else this._window!.accept(chunk, lease)
   }
 
   /** The window may not take another chunk now. Who waits is told when it may, or why it never will. */

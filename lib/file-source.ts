@@ -1,6 +1,6 @@
 /** A file as the source of a Web byte stream (its `UnderlyingByteSource`) or of a streamx Readable. */
 import type { ReadableStreamBYOBRequest } from 'node:stream/web'
-import { leaseOf } from './buffers.js'
+import { Lease, leaseOf } from './buffers.js'
 import { currentPosition } from './engine.js'
 import { invalidState } from './errors.js'
 import { chunkSizeLeased, chunkSizeOf, chunkSizeWeb, depthOf } from './options.js'
@@ -121,14 +121,20 @@ export class FileSource {
     lease?.release()
   }
 
-  /** The next chunk, if need be a lease; null when there is none yet, and at the end. @internal */
+  /** The next chunk, leased if that is wanted; null when there is none yet, and at the end. @internal */
   take(leased: boolean): Buffer | null {
+    const taken = this.takeUnseen(leased)
+    return taken instanceof Lease ? taken.chunk : taken
+  }
+
+  /** The same, but of a lease no chunk: for a pipe. @internal */
+  takeUnseen(leased: boolean): Lease | Buffer | null {
     if (this._closing !== null) return null
     const window = this._window ??= this._makeWindow(leased)
     window.leased = leased
-    const chunk = window.take()
-    if (chunk !== null) this._moved(chunk.length)
-    return chunk
+    const taken = window.takeUnseen()
+    if (taken !== null) this._moved(taken.length)
+    return taken
   }
 
   private _makeWindow(leased: boolean): ReadAhead {

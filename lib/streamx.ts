@@ -196,7 +196,7 @@ export class UringWriteStream extends Writable {
     const lease = chunk instanceof Uint8Array ? leaseOf(chunk) : undefined
     const written = lease === undefined
       ? this._sink.write(chunk)
-      : this._sink.writeLease(chunk as Buffer, lease, () => void this._queued.shift())
+      : this._sink.writeLease(lease, () => void this._queued.shift(), chunk as Buffer)
     written.then(() => callback(null), callback)
   }
 

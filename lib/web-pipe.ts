@@ -2,8 +2,7 @@
 import type { StreamPipeOptions } from 'node:stream/web'
 import { ReadableStream, WritableStream } from 'node:stream/web'
 import { setImmediate } from 'node:timers/promises'
-import type { Lease } from './buffers.js'
-import { leaseOf } from './buffers.js'
+import { Lease } from './buffers.js'
 import type { FileSink } from './file-sink.js'
 import type { FileSource } from './file-source.js'
 
@@ -31,18 +30,17 @@ export async function pipeLeases(
     },
     async pull(controller) {
       await source.opening
-      let chunk: Buffer | null = null
+      let chunk: Lease | Buffer | null = null
       // What it waited for when the pipe ended is the next reader's.
-      while (!over && (chunk = source.take(true)) === null) {
+      while (!over && (chunk = source.takeUnseen(true)) === null) {
         if (!await source.isOver()) continue
         await reader.closed
         if (!over) controller.close()
         return
       }
       if (chunk === null) return
-      const lease = leaseOf(chunk)
-      if (lease !== undefined) held.add(lease)
-      controller.enqueue(lease ?? chunk) // what was read before the pipe began may be no lease
+      if (chunk instanceof Lease) held.add(chunk)
+      controller.enqueue(chunk) // what was read before the pipe began may be no lease
     },
     cancel(reason) {
       over = true
@@ -59,8 +57,8 @@ export async function pipeLeases(
       if (sink.isClosing) throw destinationClosed()
     },
     async write(chunk) {
-      if (chunk instanceof Uint8Array) return writer.write(chunk)
-      await sink.writeLease(chunk.chunk, chunk, () => held.delete(chunk))
+      if (!(chunk instanceof Lease)) return writer.write(chunk)
+      await sink.writeLease(chunk, () => held.delete(chunk))
     },
     close: () => writer.close(),
     abort: reason => writer.abort(reason)

@@ -30,10 +30,25 @@ ringTest('chunks are handed over: two operations for each, and none is seen by J
   const { file, target } = fileAndTarget(t, 100 * 65_536)
   await withRing(t, {}, async ring => {
     const options = { ring, chunkSize: 65_536 }
+    let buffers = 0
+    let seen = 0
+    const acquire = ring.engine.acquireBuffer.bind(ring.engine)
+    ring.engine.acquireBuffer = bytes => {
+      const buffer = acquire(bytes)
+      const lend = buffer.lend.bind(buffer)
+      buffer.lend = length => {
+        seen++
+        return lend(length)
+      }
+      buffers++
+      return buffer
+    }
     const [readable, writable] = [createUringReadableStream(file.path, options), createUringWritableStream(target, options)]
     await readable.pipeTo(writable)
     const { submitted } = ring.stats()
     t.ok(submitted >= 200 && submitted <= 220, `${submitted} operations for 100 chunks`)
+    t.ok(buffers > 0 && buffers <= 10, `${buffers} buffers for 100 chunks`)
+    t.equal(seen, 0, 'chunks that were made of them')
   })
   t.equal(sha256(readFileSync(target)), file.sha256)
 }, notUring)
