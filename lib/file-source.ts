@@ -38,6 +38,8 @@ export class FileSource {
   private readonly _chunkSize: number
   private _controller!: SourceController
   private _window: ReadAhead | null = null
+  /** Resolves when nothing of the last window is in flight. */
+  private _dropped: Promise<void> = Promise.resolve()
   /** In the file, of the next byte that the stream gets; or the file's own. */
   private _position = currentPosition
   /** Bytes still to be given at most. */
@@ -205,12 +207,12 @@ export class FileSource {
     this._orphaned = this._controller.byobRequest !== null
   }
 
-  /** What was read ahead will be read again, into views. */
-  private async _dropWindow(): Promise<void> {
+  /** What was read ahead will be read again, into views. A close that comes meanwhile waits for the same. */
+  private _dropWindow(): Promise<void> {
     const window = this._window
-    if (window === null) return
     this._window = null
-    await new Promise<void>(resolve => window.close(resolve))
+    if (window !== null) this._dropped = new Promise(resolve => window.close(resolve))
+    return this._dropped
   }
 
   /** The end of the file: it is closed first, so that a consumer who sees the end may do as it likes with it. */

@@ -242,3 +242,22 @@ ringTest('a read into a view is over before cancel resolves', async t => {
   }
   await holder.close()
 }, notUring)
+
+ringTest('cancel waits for what was read ahead when a view comes in between', async t => {
+  const { file } = fileAndTarget(t, 3_000_000)
+  const random = seededFor(t)
+  for (let round = 0; round < 40; round++) {
+    const stream = createUringReadableStream(file.path, { chunkSize: 70_000 })
+    const first = stream.getReader()
+    for (let reads = random.between(1, 6); reads > 0; reads--) void first.read().catch(() => {})
+    await turns(random.between(0, 3))
+    first.releaseLock()
+    const second = stream.getReader({ mode: 'byob' })
+    const read = second.read(new Uint8Array(1_000_000))
+    for (let ticks = random.between(0, 6); ticks > 0; ticks--) await null
+    await second.cancel()
+    const { inFlight, filesInUse } = Ring.shared().stats()
+    t.same({ inFlight, filesInUse }, { inFlight: 0, filesInUse: 0 })
+    await read
+  }
+})
