@@ -9,29 +9,41 @@ const kLease = Symbol('lease')
 /** Leases given to consumers and not yet released. */
 let lent = 0
 
-/** An engine's buffer, seen as a Buffer until `release` gives it back to `home`. */
+/** An engine's buffer, out until `release` gives it back to `home`. */
 export class Loan {
-  readonly chunk: Buffer
+  private _chunk: Buffer | null = null
 
-  constructor(readonly buffer: EngineBuffer, length: number, readonly home: (buffer: EngineBuffer) => void) {
-    this.chunk = buffer.lend(length)
+  constructor(readonly buffer: EngineBuffer, readonly length: number, readonly home: (buffer: EngineBuffer) => void) {}
+
+  /** Its bytes as a Buffer, made when someone wants to see them: from window to window nobody does. */
+  get chunk(): Buffer {
+    return this._chunk ??= this.lend()
+  }
+
+  protected lend(): Buffer {
+    return this.buffer.lend(this.length)
   }
 
   /** Every view of the chunk has length 0 afterwards. */
   release(): void {
-    this.buffer.reclaim(this.chunk)
+    if (this._chunk !== null) this.buffer.reclaim(this._chunk)
     this.home(this.buffer)
   }
 }
 
-/** A chunk lent to consumers, counted by those who use it; the last to release it ends the loan. */
+/** A loan to consumers, counted by those who use it; the last to release it ends the loan. */
 export class Lease extends Loan {
   private _references = 1
 
   constructor(buffer: EngineBuffer, length: number, home: (buffer: EngineBuffer) => void) {
     super(buffer, length, home)
-    ;(this.chunk.buffer as Leased)[kLease] = this
     lent++
+  }
+
+  protected override lend(): Buffer {
+    const chunk = super.lend()
+    ;(chunk.buffer as Leased)[kLease] = this
+    return chunk
   }
 
   retain(): void {

@@ -195,6 +195,13 @@ export class UringEngine implements Engine {
     return this.#arena!
   }
 
+  pageOffset(memory: Uint8Array): number {
+    const { header, descriptors } = this.#memory
+    const index = header[Word.staged] & this.#mask // the next request's descriptor, which nobody reads before it is written
+    this.#native.setAddress(index, memory, 0)
+    return descriptors[index * descriptorWords + 6] % 4096
+  }
+
   stats(): EngineStats {
     const { counters } = this.#memory
     return {

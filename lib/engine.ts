@@ -190,6 +190,8 @@ export interface Engine {
   /** Moves the descriptor's own position, as reads and writes without a position would have. */
   seek(fd: number, position: number): void
   acquireBuffer(bytes: number): EngineBuffer
+  /** How many bytes its memory begins behind a boundary of 4 KiB. */
+  pageOffset(memory: Uint8Array): number
   stats(): EngineStats
   /** Nothing may be in flight, and no buffer in use. */
   close(): Promise<void>

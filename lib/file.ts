@@ -23,6 +23,8 @@ import { Ring } from './ring.js'
 import type { PathLike } from './path.js'
 import { validPath } from './path.js'
 import { firstBytes, withoutFirst } from './vectors.js'
+import type { ReadableStreamOptions, WritableStreamOptions } from './web-stream-options.js'
+import { UringReadableStream, UringWritableStream } from './web-streams.js'
 
 export interface OpenOptions {
   /** Of a file that is made. Default 0o666. */
@@ -205,6 +207,16 @@ export class UringFile extends EventEmitter {
   /** A stream that writes to this file, and closes it unless `autoClose` is false. */
   createWriteStream(options: Omit<WriteStreamOptions, 'fd' | 'fs'> = {}): UringWriteStream {
     return new UringWriteStream(null, { ...options, ring: this.ring, fd: this })
+  }
+
+  /** A Web stream that reads from this file, and closes it unless `autoClose` is false. */
+  readableStream(options: Omit<ReadableStreamOptions, 'fd'> = {}): UringReadableStream {
+    return new UringReadableStream(null, { ...options, ring: this.ring, fd: this })
+  }
+
+  /** A Web stream that writes to this file, and closes it unless `autoClose` is false. */
+  writableStream(options: Omit<WritableStreamOptions, 'fd'> = {}): UringWritableStream {
+    return new UringWritableStream(null, { ...options, ring: this.ring, fd: this })
   }
 
   get #opened(): OpenFile {

@@ -130,6 +130,12 @@ export class ReadAhead implements Window {
    * error (`error`).
    */
   take(): Buffer | null {
+    const taken = this.takeUnseen()
+    return taken instanceof Lease ? taken.chunk : taken
+  }
+
+  /** The same, but of a lease no chunk that JavaScript could see: for one that goes on into a window of writes. */
+  takeUnseen(): Lease | Buffer | null {
     if (this.ended || this.error !== null) return null
     const read = this._reads[0]
     if (read === undefined && this._left <= 0) return this._end(null)
@@ -168,9 +174,9 @@ export class ReadAhead implements Window {
     return null
   }
 
-  private _chunkOf(read: ChunkRead): Buffer {
+  private _chunkOf(read: ChunkRead): Lease | Buffer {
     const { buffer, filled } = read
-    if (buffer !== null) return new Lease(buffer, filled, this._buffers.release).chunk
+    if (buffer !== null) return new Lease(buffer, filled, this._buffers.release)
     const memory = read.memory as Buffer
     if (filled === memory.length) return memory
     // A small chunk that its consumer keeps must not keep a large buffer alive.

@@ -77,6 +77,7 @@ export class StreamFile {
   /** How attaching the handle ended; undefined before. */
   #attached: Error | null | undefined
   #whenAttached: ((error: Error | null) => void) | null = null
+  #handleClosed: (() => void) | null = null
   file: OpenFile | null = null
   facts: FileFacts = { regular: false, append: false, size: 0, position: -1 }
 
@@ -115,6 +116,7 @@ export class StreamFile {
     if (this.handle === null) return
     countUser(this.handle, 'kRef')
     this.#attach(this.handle.fd, error => this.#settleAttached(error))
+    this.#handleClosed = handleClosed
     this.handle.on('close', handleClosed)
   }
 
@@ -207,5 +209,26 @@ export class StreamFile {
     request.opcode = Opcode.close
     request.file = { fd: file.fd, index: -1 }
     this.ring.start(request)
+  }
+
+  /** Closes the descriptor, or leaves one that was given open for its owner. Nothing may be in flight on it. */
+  end(closes: boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const ended = (error: Error | null): void => error === null ? resolve() : reject(error)
+      if (closes || this.given === null) this.close(ended)
+      else this.#giveBack(ended)
+    })
+  }
+
+  #giveBack(done: (error: null) => void): void {
+    const { file, handle } = this
+    this.file = null
+    if (file !== null) this.ring.engine.forget(file)
+    if (handle !== null) {
+      handle.off('close', this.#handleClosed!)
+      countUser(handle, 'kUnref')
+    }
+    this.#use!.left()
+    done(null)
   }
 }

@@ -197,6 +197,16 @@ export class WriteBehind implements Window {
     this._fill()
   }
 
+  /** Takes all of a lease, which need not have become a chunk, with one reference to it. */
+  acceptLease(lease: Lease): void {
+    this._accepted += lease.length
+    this._flushGather()
+    this.leases++
+    const here = lease.buffer.engine === this.ring.engine
+    this._push(lease, here ? null : lease.chunk, 0, lease.length)
+    this._fill()
+  }
+
   private _gatherIn(chunk: Uint8Array): void {
     for (let from = 0; from < chunk.length;) {
       const to = Math.min(chunk.length, from + this._slotSize - this._gathered)

@@ -9,6 +9,8 @@ import { pipeRows } from './pipe.js';
 import { randomRows } from './random.js';
 import { readRows } from './read.js';
 import { smallFileRows } from './small-file.js';
+import { streamxRows } from './streamx.js';
+import { webRows } from './web.js';
 import { writeRows } from './write.js';
 
 export const rows: Row[] = [
@@ -22,4 +24,6 @@ export const rows: Row[] = [
   ...memoryRows,
   ...smallFileRows,
   ...concurrentRows,
+  ...webRows,
+  ...streamxRows,
 ];

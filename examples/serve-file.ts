@@ -1,0 +1,51 @@
+// Serves the files of a directory, with ranges, HEAD and conditional requests: node serve-file.js DIRECTORY [PORT]
+import etag from 'etag'
+import fresh from 'fresh'
+import mime from 'mime'
+import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join, normalize, resolve } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import parseRange from 'range-parser'
+import { open } from '../lib/index.js'
+
+const [directory = '.', port = '8080'] = process.argv.slice(2)
+const root = resolve(directory)
+
+async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (!['GET', 'HEAD'].includes(request.method!)) return void response.writeHead(405, { allow: 'GET, HEAD' }).end()
+  const { pathname } = new URL(request.url!, 'http://localhost')
+  const path = join(root, normalize(decodeURIComponent(pathname))) // `normalize` leaves no '..' behind a leading '/'
+  await using file = await open(path)
+  const stats = await file.stat()
+  if (!stats.isFile()) return void response.writeHead(404).end()
+  const { headers } = request
+  response.setHeader('accept-ranges', 'bytes')
+  response.setHeader('etag', etag(stats))
+  response.setHeader('last-modified', stats.mtime.toUTCString())
+  response.setHeader('content-type', mime.getType(path) ?? 'application/octet-stream')
+  if (fresh(headers, response.getHeaders() as Record<string, string>)) return void response.writeHead(304).end()
+
+  let [start, end] = [0, stats.size - 1]
+  const condition = headers['if-range']
+  const current = condition === undefined || [response.getHeader('etag'), response.getHeader('last-modified')].includes(condition)
+  const ranges = headers.range !== undefined && current ? parseRange(stats.size, headers.range, { combine: true }) : -2
+  if (ranges === -1) return void response.writeHead(416, { 'content-range': `bytes */${stats.size}` }).end()
+  if (typeof ranges === 'object' && ranges.type === 'bytes' && ranges.length === 1) { // several at once: all of the file
+    ;[{ start, end }] = ranges
+    response.statusCode = 206
+    response.setHeader('content-range', `bytes ${start}-${end}/${stats.size}`)
+  }
+  response.setHeader('content-length', end - start + 1)
+  if (request.method === 'HEAD' || end < start) return void response.end()
+  // When the client goes away, pipeline destroys the reader: its reads are cancelled, then the file is closed.
+  await pipeline(file.createReadStream({ start, end, autoClose: true }), response)
+}
+
+const server = createServer((request, response) => {
+  serve(request, response).catch((error: NodeJS.ErrnoException) => {
+    if (response.headersSent) response.destroy()
+    else response.writeHead(['ENOENT', 'ENOTDIR'].includes(error.code!) ? 404 : error instanceof URIError ? 400 : 500).end()
+  })
+}).listen(Number(port), () => console.log(`http://localhost:${(server.address() as AddressInfo).port}/`))

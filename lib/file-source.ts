@@ -1,0 +1,291 @@
+/** A file as the source of a Web byte stream (its `UnderlyingByteSource`) or of a streamx Readable. */
+import type { ReadableStreamBYOBRequest } from 'node:stream/web'
+import { Lease, leaseOf } from './buffers.js'
+import { currentPosition } from './engine.js'
+import { invalidState } from './errors.js'
+import { chunkSizeLeased, chunkSizeOf, chunkSizeWeb, depthOf } from './options.js'
+import type { PathLike } from './path.js'
+import { ReadAhead } from './read-ahead.js'
+import { StreamFile } from './stream-file.js'
+import { ViewRead } from './view-read.js'
+import type { ReadableStreamOptions } from './web-stream-options.js'
+import { onOptionalAbort, readableOptions } from './web-stream-options.js'
+
+/**
+ * Bytes of a view from which on it is filled by a read of its own, without a copy. Smaller ones come from the window:
+ * one read and a copy cost less than many reads.
+ */
+const directMin = 64 * 1024
+
+/** What a stream is to its source; the Web's ReadableByteStreamController is one. */
+export interface SourceController {
+  readonly byobRequest: ReadableStreamBYOBRequest | null
+  readonly desiredSize: number | null
+  enqueue(chunk: Uint8Array): void
+  close(): void
+  error(reason: unknown): void
+}
+
+export class FileSource {
+  readonly type = 'bytes'
+  /** Bytes given to the stream so far. */
+  bytesRead = 0
+  /** Resolves when the file is open, or with the error that kept it from that. Never rejects. */
+  readonly opening: Promise<Error | null>
+  readonly file: StreamFile
+  private readonly _options: ReadableStreamOptions
+  private readonly _readAhead: number
+  private readonly _chunkSize: number
+  private _controller!: SourceController
+  private _window: ReadAhead | null = null
+  /** Resolves when nothing of the last window is in flight. */
+  private _dropped: Promise<void> = Promise.resolve()
+  /** In the file, of the next byte that the stream gets; or the file's own. */
+  private _position = currentPosition
+  /** Bytes still to be given at most. */
+  private _left: number
+  /** Reads into the consumer's views, */
+  private _direct: ViewRead | null = null
+  /** and who waits for the one that is in flight to end. */
+  private _directEnded: (() => void) | null = null
+  /** The stream's first view has no reader any more. */
+  private _orphaned = false
+  /** Called when the window may have something to take. */
+  private _readable: (() => void) | null = null
+  private _pulling = false
+  private _closing: Promise<void> | null = null
+  /** The stream has been closed, cancelled or errored: its controller takes no more. */
+  private _settled = false
+  private readonly _forgetSignal: () => void
+
+  /** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
+  constructor(path: PathLike | null | undefined, options?: ReadableStreamOptions) {
+    const given = this._options = readableOptions(options)
+    this._readAhead = depthOf(given.readAhead, 'options.readAhead')
+    this._chunkSize = chunkSizeOf(given, chunkSizeWeb)
+    this._left = (given.end ?? Infinity) - (given.start ?? 0) + 1
+    this.file = new StreamFile(path, given, [])
+    this.file.use(() => this._lose())
+    this.opening = given.signal?.aborted ? Promise.resolve(null) : this._open()
+    this._forgetSignal = onOptionalAbort(given.signal, reason => this._abort(reason))
+  }
+
+  private _open(): Promise<Error | null> {
+    const { flags = 'r', mode = 0o666 } = this._options
+    return new Promise(resolve => this.file.open(flags, mode, error => {
+      const { facts } = this.file
+      this._position = this._options.start ?? (this._sequential ? currentPosition : facts.position)
+      resolve(error)
+    }))
+  }
+
+  /** What was read ahead cannot be read again, so it must not be dropped. */
+  private get _sequential(): boolean {
+    const { regular, position, size } = this.file.facts
+    return !regular || position < 0 || size === 0
+  }
+
+  /** @internal */
+  async start(controller: SourceController): Promise<void> {
+    this._controller = controller
+    const { signal } = this._options
+    if (signal?.aborted) return this._abort(signal.reason)
+    const error = await this.opening
+    if (error === null) return
+    await this._close()
+    throw error
+  }
+
+  /** Without an async function where it need not wait: each costs a large view's read a hundredth. @internal */
+  pull(): Promise<void> | void {
+    const { byobRequest } = this._controller
+    const pulled = byobRequest !== null && this._fillsDirectly(byobRequest.view!.byteLength)
+      ? this._fill(byobRequest)
+      : this._enqueue()
+    if (pulled === undefined) return
+    this._pulling = true
+    return pulled.then(this._pulled)
+  }
+
+  private readonly _pulled = (): void => { this._pulling = false }
+
+  private _fillsDirectly(bytes: number): boolean {
+    return bytes >= Math.min(directMin, this._chunkSize) && (this._window === null || !this._sequential)
+  }
+
+  /** Gives the stream the next chunk. It serves views from it as well, and keeps what is left over. */
+  private _enqueue(): Promise<void> | void {
+    const chunk = this.take(false)
+    if (chunk === null) return this.isOver().then(over => over ? undefined : this._enqueue())
+    const lease = leaseOf(chunk)
+    // What the stream gets it transfers: a lease, or a part of a large buffer, must be its consumer's own.
+    this._controller.enqueue(lease === undefined && ownsBuffer(chunk) ? chunk : new Uint8Array(chunk))
+    lease?.release()
+  }
+
+  /** The next chunk, leased if that is wanted; null when there is none yet, and at the end. @internal */
+  take(leased: boolean): Buffer | null {
+    const taken = this.takeUnseen(leased)
+    return taken instanceof Lease ? taken.chunk : taken
+  }
+
+  /** The same, but of a lease no chunk: for a pipe. @internal */
+  takeUnseen(leased: boolean): Lease | Buffer | null {
+    if (this._closing !== null) return null
+    const window = this._window ??= this._makeWindow(leased)
+    window.leased = leased
+    const taken = window.takeUnseen()
+    if (taken !== null) this._moved(taken.length)
+    return taken
+  }
+
+  private _makeWindow(leased: boolean): ReadAhead {
+    const { ring, file, facts } = this.file
+    const { chunkSize } = this._options
+    return new ReadAhead({
+      ring,
+      file: file!,
+      facts,
+      start: this._position === currentPosition ? undefined : this._position,
+      length: this._left,
+      chunkSize: leased && chunkSize === undefined ? chunkSizeLeased : this._chunkSize,
+      readAhead: this._readAhead,
+      leased,
+      readable: () => this._wake()
+    })
+  }
+
+  private _wake(): void {
+    const readable = this._readable
+    this._readable = null
+    readable?.()
+  }
+
+  private _moved(bytes: number): void {
+    this.bytesRead += bytes
+    this._left -= bytes
+    if (this._position !== currentPosition) this._position += bytes
+  }
+
+  /** After a take had nothing: waits until it may have. True if it never will, which the stream knows then. @internal */
+  async isOver(): Promise<boolean> {
+    const window = this._window
+    if (this._closing === null && window !== null) {
+      if (window.error !== null) await this._fail(window.error)
+      else if (window.ended) await this._end()
+      else await new Promise<void>(resolve => { this._readable = resolve })
+    }
+    return this._closing !== null
+  }
+
+  /** Reads from the file straight into the consumer's view. */
+  private _fill(request: ReadableStreamBYOBRequest): Promise<void> | void {
+    if (this._closing !== null) return
+    if (this._window !== null) return this._dropWindow().then(() => this._fill(request))
+    const view = request.view as Uint8Array
+    const read = this._direct ??= new ViewRead(this.file.ring, this.file.file!, this._sequential)
+    const bytes = Math.min(view.byteLength, this._left)
+    if (bytes === 0) return this._end()
+    return new Promise(resolve => {
+      read.run(view, bytes, this._position, () => resolve(this._filled(request, read)))
+    })
+  }
+
+  private _filled(request: ReadableStreamBYOBRequest, { filled, failure }: ViewRead): Promise<void> | void {
+    this._directEnded?.()
+    if (this._closing !== null) return
+    if (filled === 0) return failure !== null ? this._fail(failure) : this._end()
+    this._moved(filled)
+    if (!this._orphaned) return request.respond(filled)
+    this._orphaned = false
+    // `respond` would put the bytes into the stream's queue and leave a default reader waiting that came meanwhile.
+    this._controller.enqueue((request.view as Uint8Array).slice(0, filled))
+  }
+
+  /** A BYOB reader was released: the view that it waited for is for the next reader. @internal */
+  orphan(): void {
+    this._orphaned = this._controller.byobRequest !== null
+  }
+
+  /** What was read ahead will be read again, into views. A close that comes meanwhile waits for the same. */
+  private _dropWindow(): Promise<void> {
+    const window = this._window
+    this._window = null
+    if (window !== null) this._dropped = new Promise(resolve => window.close(resolve))
+    return this._dropped
+  }
+
+  /** The end of the file: it is closed first, so that a consumer who sees the end may do as it likes with it. */
+  private async _end(): Promise<void> {
+    if (this._options.start === undefined) this.file.leaveAt(this.bytesRead)
+    try {
+      await this._close()
+    } catch (error) {
+      return this._error(error)
+    }
+    if (this._settled) return
+    this._settled = true
+    try {
+      this._controller.close()
+    } catch {
+      return // the last bytes are no whole element of the consumer's view: the controller has errored the stream
+    }
+    this._controller.byobRequest?.respond(0)
+  }
+
+  private async _fail(error: Error): Promise<void> {
+    await this._close().catch(() => {}) // the first error wins
+    this._error(error)
+  }
+
+  private _error(reason: unknown): void {
+    if (this._settled) return
+    this._settled = true
+    this._controller.error(reason)
+  }
+
+  private _abort(reason: unknown): void {
+    this._error(reason)
+    this._close().catch(() => {}) // nobody waits for it
+  }
+
+  /** The FileHandle was closed by its owner, unless it was by us: the rest of the file must not seem to be missing. */
+  private _lose(): void {
+    if (this._closing === null) this._abort(invalidState('the file was closed'))
+  }
+
+  /** @internal */
+  cancel(): Promise<void> {
+    this._settled = true
+    return this._close()
+  }
+
+  /** Cancels what is in flight, waits until it is over, and closes the file. */
+  private _close(): Promise<void> {
+    return this._closing ??= this._closeFile()
+  }
+
+  private async _closeFile(): Promise<void> {
+    this._forgetSignal()
+    this.file.leave()
+    await this.opening
+    this._wake()
+    if (this._direct?.isRunning) {
+      const ended = new Promise<void>(resolve => { this._directEnded = resolve })
+      this.file.ring.cancel(this._direct!)
+      await ended
+    }
+    await this._dropWindow()
+    await this.file.end(this._options.autoClose !== false)
+  }
+
+  /** Whether a pipe may take chunks past the stream: nothing of it is in the stream's queue, or on its way there. @internal */
+  get isClear(): boolean {
+    return this._closing === null && !this._pulling && this._controller.desiredSize === 0
+  }
+}
+
+/** Whether the chunk has all of its ArrayBuffer, or nearly. */
+function ownsBuffer({ buffer, byteLength }: Uint8Array): boolean {
+  return byteLength * 2 >= buffer.byteLength
+}

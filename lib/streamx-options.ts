@@ -1,0 +1,16 @@
+/** The options of the streamx flavour: those of the Web streams, and leased chunks. */
+import type { BufferOwnership } from './options.js'
+import { chunkSizeDefault, chunkSizeLeased, validateOneOf } from './options.js'
+import type { ReadableStreamOptions } from './web-stream-options.js'
+
+export interface StreamxReadOptions extends ReadableStreamOptions {
+  /** Whose the chunks are. Default 'owned'. */
+  buffers?: BufferOwnership
+}
+
+/** @throws ERR_INVALID_ARG_VALUE */
+export function withChunkSize(options: StreamxReadOptions): StreamxReadOptions {
+  const { buffers = 'owned' } = options
+  validateOneOf(buffers, 'options.buffers', ['owned', 'leased'])
+  return { chunkSize: buffers === 'leased' ? chunkSizeLeased : chunkSizeDefault, ...options }
+}

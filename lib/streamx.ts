@@ -1,0 +1,228 @@
+/** The same two streams over streamx: `import { createUringReadStream } from 'uring-streams/streamx'`. */
+import { Readable, Writable } from 'streamx'
+import type { Lease } from './buffers.js'
+import { leaseOf } from './buffers.js'
+import { abortError } from './errors.js'
+import { FileSink } from './file-sink.js'
+import { FileSource } from './file-source.js'
+import type { PathLike } from './path.js'
+import type { StreamxReadOptions } from './streamx-options.js'
+import { withChunkSize } from './streamx-options.js'
+import type { WritableStreamOptions } from './web-stream-options.js'
+
+export type { StreamxReadOptions, WritableStreamOptions }
+
+type Callback = (error: Error | null) => void
+
+/** The error that a stream is destroyed with: an aborted signal's reason may be anything. */
+function errorOf(reason: unknown, signal: AbortSignal | undefined): Error {
+  return signal?.aborted && reason === signal.reason ? abortError(reason) : reason as Error
+}
+
+/**
+ * Reads a file as a streamx Readable. It keeps nothing in streamx's own queue beyond one chunk: the window is the
+ * queue. `destroy` cancels what is in flight; 'close' comes when the file is closed.
+ */
+export class UringReadStream extends Readable {
+  private readonly _source: FileSource
+  private _leased: boolean
+  /** A lease in streamx's queue, and the one that the consumer has. */
+  private _queued: Lease | undefined
+  private _current: Lease | undefined
+  /** The consumer took that by `read` and has not come back for more: the end, which detaches it, must wait. */
+  private _looksAtLease = false
+  private _waitingEnd: Callback | null = null
+
+  /** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE for bad arguments */
+  constructor(path: PathLike | null | undefined, options: StreamxReadOptions = {}) {
+    const source = new FileSource(path, withChunkSize(options))
+    super({ highWaterMark: 1 }) // one chunk; with 0 streamx does not begin to pipe
+    this._source = source
+    this._leased = options.buffers === 'leased'
+    source.start({
+      byobRequest: null,
+      desiredSize: 0,
+      enqueue: () => {},
+      close: () => {},
+      error: reason => this.destroy(errorOf(reason, options.signal))
+    }).catch(() => {}) // `_open` tells
+  }
+
+  /** As given; undefined with a descriptor. */
+  get path(): string | Buffer | undefined {
+    return this._source.file.path
+  }
+
+  /** Bytes given to the stream so far. */
+  get bytesRead(): number {
+    return this._source.bytesRead
+  }
+
+  /** @internal */
+  override _open(callback: Callback): void {
+    void this._source.opening.then(callback)
+  }
+
+  /** @internal */
+  override _read(callback: Callback): void {
+    // streamx asks for the next when its queue is empty: what nobody was seen to take went into a pipe.
+    this._queued?.release()
+    this._queued = undefined
+    const chunk = this._source.take(this._leased)
+    if (chunk === null) return void this._wait(callback)
+    this._push(chunk)
+    callback(null)
+  }
+
+  private async _wait(callback: Callback): Promise<void> {
+    if (!await this._source.isOver()) return this.destroying ? callback(null) : this._read(callback)
+    if (this._looksAtLease && !this.destroying) this._waitingEnd = callback
+    else this._finish(callback)
+  }
+
+  private _finish(callback: Callback): void {
+    if (!this.destroying) this.push(null)
+    callback(null)
+  }
+
+  private _push(chunk: Buffer): void {
+    const lease = leaseOf(chunk)
+    if (lease !== undefined && !this._leased) {
+      this.push(Buffer.from(chunk))
+      lease.release()
+    } else {
+      this._queued = lease
+      this.push(chunk)
+    }
+  }
+
+  /** The consumer gets this chunk, so the one before is over. */
+  private _deliver(chunk: unknown): void {
+    const lease = chunk instanceof Uint8Array ? leaseOf(chunk) : undefined
+    if (lease !== undefined && lease === this._current) return
+    this._current?.release()
+    this._current = lease
+    if (lease === this._queued) this._queued = undefined
+  }
+
+  override read(): any {
+    this._looksAtLease = false
+    this._endNow()
+    const chunk = super.read()
+    if (chunk === null) return null
+    this._deliver(chunk)
+    this._looksAtLease = this._current !== undefined
+    return chunk
+  }
+
+  private _endNow(): void {
+    const callback = this._waitingEnd
+    this._waitingEnd = null
+    if (callback !== null) this._finish(callback)
+  }
+
+  override emit(name: any, ...values: any): boolean {
+    if (name === 'data') this._deliver(values[0])
+    return super.emit(name, ...values)
+  }
+
+  /** A queue in the destination must not hold chunks that will be detached, unless it is our own. */
+  override pipe<S>(destination: S, callback?: Callback): S {
+    if (!(destination instanceof UringWriteStream)) this._leased = false
+    return super.pipe(destination, callback)
+  }
+
+  /** @internal */
+  override _predestroy(): void {
+    this._endNow()
+    this._source.cancel().catch(() => {}) // `_destroy` tells
+  }
+
+  /** @internal */
+  override _destroy(callback: Callback): void {
+    for (const lease of [this._queued, this._current]) lease?.release()
+    this._queued = this._current = undefined
+    this._source.cancel().then(() => callback(null), callback)
+  }
+}
+
+/**
+ * Writes a file as a streamx Writable. Chunks are copied into the window, so that a chunk is its owner's again when
+ * streamx has taken it ('drain', `Writable.drained`); leases are handed over.
+ */
+export class UringWriteStream extends Writable {
+  private readonly _sink: FileSink
+  private readonly _aborter = new AbortController()
+  /** Of chunks in streamx's queue. */
+  private readonly _queued: Lease[] = []
+
+  /** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE for bad arguments */
+  constructor(path: PathLike | null | undefined, options: WritableStreamOptions = {}) {
+    const sink = new FileSink(path, options)
+    super()
+    this._sink = sink
+    sink.start({
+      signal: this._aborter.signal,
+      error: reason => this.destroy(errorOf(reason, options.signal))
+    }).catch(() => {}) // `_open` tells
+  }
+
+  /** As given; undefined with a descriptor. */
+  get path(): string | Buffer | undefined {
+    return this._sink.file.path
+  }
+
+  /** Bytes in the file, without a gap. */
+  get bytesWritten(): number {
+    return this._sink.bytesWritten
+  }
+
+  override write(chunk: unknown): boolean {
+    const lease = chunk instanceof Uint8Array ? leaseOf(chunk) : undefined
+    if (lease !== undefined && !this.destroying) {
+      lease.retain()
+      this._queued.push(lease)
+    }
+    return super.write(chunk)
+  }
+
+  /** @internal */
+  override _open(callback: Callback): void {
+    void this._sink.opening.then(callback)
+  }
+
+  /** @internal */
+  override _write(chunk: unknown, callback: Callback): void {
+    const lease = chunk instanceof Uint8Array ? leaseOf(chunk) : undefined
+    const written = lease === undefined
+      ? this._sink.write(chunk)
+      : this._sink.writeLease(lease, () => void this._queued.shift(), chunk as Buffer)
+    written.then(() => callback(null), callback)
+  }
+
+  /** @internal */
+  override _final(callback: Callback): void {
+    this._sink.close().then(() => callback(null), callback)
+  }
+
+  /** @internal */
+  override _predestroy(): void {
+    this._aborter.abort()
+  }
+
+  /** @internal */
+  override _destroy(callback: Callback): void {
+    for (const lease of this._queued.splice(0)) lease.release()
+    this._sink.abort().then(() => callback(null), callback)
+  }
+}
+
+/** Opens a file to read it as a streamx Readable. */
+export function createUringReadStream(path: PathLike, options?: StreamxReadOptions): UringReadStream {
+  return new UringReadStream(path, options)
+}
+
+/** Opens a file to write it as a streamx Writable. */
+export function createUringWriteStream(path: PathLike, options?: WritableStreamOptions): UringWriteStream {
+  return new UringWriteStream(path, options)
+}

@@ -1,0 +1,60 @@
+/** The options of the Web streams. */
+import { onAbort, validateSignal } from './abort.js'
+import { invalidArgType } from './errors.js'
+import { validateReadOptions, validateWriteOptions } from './node-stream-options.js'
+import type { StreamOptions } from './options.js'
+import type { FileHandleLike } from './stream-file.js'
+
+interface WebStreamOptions extends StreamOptions {
+  /** An open descriptor, FileHandle or UringFile; `path` is ignored then. */
+  fd?: number | FileHandleLike | null
+  /** Of a file that is made. Default 0o666. */
+  mode?: string | number
+  /** Whether a given `fd` is closed at the end and after an error. Default true. */
+  autoClose?: boolean
+  /** Errors the stream with the signal's reason; one that is aborted already opens no file. */
+  signal?: AbortSignal
+  /** First byte. Default: where a given `fd` stands; 0. */
+  start?: number
+}
+
+export interface ReadableStreamOptions extends WebStreamOptions {
+  /** Default 'r'. */
+  flags?: string | number
+  /** Last byte, inclusive. Default Infinity. */
+  end?: number
+  /** Reads kept in flight, of those that bring no buffer of their own. Default 4. */
+  readAhead?: number
+}
+
+export interface WritableStreamOptions extends WebStreamOptions {
+  /** Default 'w'. */
+  flags?: string | number
+  /** Whether everything is on the disk before `close()` resolves. Default false. */
+  flush?: boolean
+  /** Writes kept in flight. Default 4. */
+  writeBehind?: number
+}
+
+function validate<T extends WebStreamOptions>(options: T | undefined, rest: (options: T) => void): T {
+  const given = options ?? {} as T
+  if (typeof given !== 'object') throw invalidArgType('options', 'an instance of Object', options)
+  if (given.signal !== undefined) validateSignal(given.signal)
+  rest(given)
+  return given
+}
+
+/** @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE */
+export function readableOptions(options: ReadableStreamOptions | undefined): ReadableStreamOptions {
+  return validate(options, validateReadOptions)
+}
+
+/** @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE */
+export function writableOptions(options: WritableStreamOptions | undefined): WritableStreamOptions {
+  return validate(options, validateWriteOptions)
+}
+
+/** `onAbort` for a signal that may not be there. */
+export function onOptionalAbort(signal: AbortSignal | undefined, action: (reason: unknown) => void): () => void {
+  return signal === undefined ? () => {} : onAbort(signal, () => action(signal.reason))
+}
