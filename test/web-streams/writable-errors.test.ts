@@ -142,7 +142,7 @@ ringTest('a signal errors the stream with its reason, ends what waits and closes
     t.equal(await write.then(() => 'written', error => error), controller.signal.reason)
     t.equal(await later, controller.signal.reason)
     t.equal(await rejection(writer.closed), controller.signal.reason)
-    await until(() => usage(Ring.shared()).inFlight === 0 && usage(Ring.shared()).buffersInUse === 0)
+    await until(() => Ring.shared().stats().inFlight === 0 && Ring.shared().stats().buffersInUse === 0)
     await holder.close()
   }
 }, notUring)
