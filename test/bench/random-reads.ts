@@ -51,13 +51,16 @@ function loopsOf(file: UringFile, check: Check, read: (buffer: FixedBuffer, posi
 async function byRing(plan: Plan, check: Check): Promise<Loops> {
   const ring = Ring.shared();
   const file = await open(plan.path, flagsOf(plan));
-  const { fd } = file;
+  const [registered] = ring.registerFiles([file.fd]);
   return {
-    close: () => file.close(),
+    async close() {
+      ring.unregisterFiles([registered]);
+      await file.close();
+    },
     async loop(buffer, next) {
       const block = buffer.bytes;
       for (let at; (at = next()) >= 0;) {
-        const { result } = await ring.submit(ops.readFixed(fd, buffer, at));
+        const { result } = await ring.submit(ops.readFixed(registered, buffer, at));
         seen(result, block, at, check);
       }
     },
@@ -119,11 +122,13 @@ const ways = {
 
 export type Way = keyof typeof ways;
 
+/** Drawn before the time begins, as they are no part of the reading. */
 function positions({ bytes, count, seed }: Plan): Next {
   const random = new Seeded(seed);
   const last = Math.floor(bytes / blockBytes) - 1;
-  let left = count;
-  return () => left-- > 0 ? random.between(0, last) * blockBytes : -1;
+  const blocks = Uint32Array.from({ length: count }, () => random.between(0, last));
+  let next = 0;
+  return () => next < count ? blocks[next++] * blockBytes : -1;
 }
 
 /**

@@ -11,7 +11,7 @@ import type { Case, Comparison, Row } from '../harness.js';
 import type { Plan, Way } from '../random-reads.js';
 import { randomReads } from '../random-reads.js';
 
-/** The fastest way of the public API: a buffer of a pool, and one promise for each read. */
+/** The fastest way of the public API: a registered file, a buffer of a pool, and one promise for each read. */
 const ours: Way = 'ring.submit(ops.readFixed)';
 const fio = 'fio io_uring';
 const handle: Way = 'FileHandle.read';
