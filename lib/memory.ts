@@ -5,6 +5,10 @@ import { invalidArgType } from './errors.js'
 /** Whatever holds bytes. */
 export type Memory = ArrayBufferView | ArrayBufferLike
 
+export function isMemory(value: unknown): value is Memory {
+  return ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)
+}
+
 /** A view of the same bytes. @throws ERR_INVALID_ARG_TYPE */
 export function bytesOf(memory: Memory, name: string): Uint8Array {
   if (memory instanceof Uint8Array) return memory
