@@ -54,23 +54,23 @@ const vectorMax = 1024
  */
 export class UringFile extends EventEmitter {
   readonly ring: Ring
-  readonly #use: RingUse
-  #file: OpenFile | null
-  #pending = 0
-  #idle: (() => void) | null = null
-  #closing: Promise<void> | null = null
+  private readonly _use: RingUse
+  private _file: OpenFile | null
+  private _pending = 0
+  private _idle: (() => void) | null = null
+  private _closing: Promise<void> | null = null
 
   /** @internal */
   constructor(ring: Ring, fd: number) {
     super()
     this.ring = ring
-    this.#use = ring.use()
-    this.#file = ring.engine.install(fd)
+    this._use = ring.use()
+    this._file = ring.engine.install(fd)
   }
 
   /** Its descriptor; -1 once it is closed. */
   get fd(): number {
-    return this.#file?.fd ?? -1
+    return this._file?.fd ?? -1
   }
 
   /**
@@ -83,15 +83,15 @@ export class UringFile extends EventEmitter {
   async read<B extends Memory>(buffer: B, options?: TransferOptions & Abortable): Promise<ReadResult<B>>
   async read<B extends Memory = Buffer>(options?: TransferOptions & Abortable & { buffer?: B }): Promise<ReadResult<B>>
   async read(...args: any[]): Promise<ReadResult<Memory>> {
-    void this.#opened // a closed file says so before anything else
+    void this._opened // a closed file says so before anything else
     const { buffer, bytes, position } = readArguments(args)
     if (bytes.byteLength === 0) return { bytesRead: 0, buffer }
     const signal = signalOf(args)
     if (bytes.byteLength <= operationBytesMax) {
-      return { bytesRead: await this.#run(ops.read(this.#opened, bytes, position), signal), buffer }
+      return { bytesRead: await this._run(ops.read(this._opened, bytes, position), signal), buffer }
     }
-    const bytesRead = await this.#pieces(bytes, position, false, (piece, at) =>
-      this.#run(ops.read(this.#opened, piece, at), signal))
+    const bytesRead = await this._pieces(bytes, position, false, (piece, at) =>
+      this._run(ops.read(this._opened, piece, at), signal))
     return { bytesRead, buffer }
   }
 
@@ -103,17 +103,17 @@ export class UringFile extends EventEmitter {
   async write<B extends Memory>(buffer: B, options?: TransferOptions & Abortable): Promise<WriteResult<B>>
   async write(text: string, position?: Position, encoding?: BufferEncoding | null): Promise<WriteResult<string>>
   async write(...args: any[]): Promise<WriteResult<Memory | string>> {
-    void this.#opened
+    void this._opened
     const { buffer, bytes, position } = writeArguments(args)
     if ((buffer as Memory).byteLength === 0) return { bytesWritten: 0, buffer }
     const signal = signalOf(args)
-    const bytesWritten = await this.#pieces(bytes, position, true, (piece, at) =>
-      this.#run(ops.write(this.#opened, piece, at), signal))
+    const bytesWritten = await this._pieces(bytes, position, true, (piece, at) =>
+      this._run(ops.write(this._opened, piece, at), signal))
     return { bytesWritten, buffer }
   }
 
   /** Splits what one operation cannot carry; goes on after a short write, and ends at a short read. */
-  async #pieces(
+  private async _pieces(
     bytes: Uint8Array, position: number | bigint | null, toTheEnd: boolean,
     move: (piece: Uint8Array, at: number | bigint | null) => Promise<number>
   ): Promise<number> {
@@ -129,8 +129,8 @@ export class UringFile extends EventEmitter {
 
   /** One read into several buffers, in order. */
   async readv<B extends Memory>(buffers: readonly B[], position?: Position): Promise<{ bytesRead: number, buffers: readonly B[] }> {
-    const operation = ops.readv(this.#opened, firstBytes(vectorArguments(buffers), operationBytesMax), positionOf(position))
-    return { bytesRead: await this.#run(operation), buffers }
+    const operation = ops.readv(this._opened, firstBytes(vectorArguments(buffers), operationBytesMax), positionOf(position))
+    return { bytesRead: await this._run(operation), buffers }
   }
 
   /** Writes several buffers, in order; short writes are continued. */
@@ -140,10 +140,10 @@ export class UringFile extends EventEmitter {
     if (left.length === 0) left = all.slice(0, 1) // the kernel has a say even in writing nothing
     const from = positionOf(position)
     let bytesWritten = 0
-    void this.#opened
+    void this._opened
     while (left.length > 0) {
       const vector = firstBytes(left.slice(0, vectorMax), operationBytesMax)
-      const moved = await this.#run(ops.writev(this.#opened, vector, later(from, bytesWritten)))
+      const moved = await this._run(ops.writev(this._opened, vector, later(from, bytesWritten)))
         .catch(error => { throw after(bytesWritten, error) })
       if (moved === 0) break
       bytesWritten += moved
@@ -154,7 +154,7 @@ export class UringFile extends EventEmitter {
 
   /** Reads into a buffer of a BufferPool, without a copy. */
   async readFixed(buffer: FixedBuffer, position?: Position, range?: Range & Abortable): Promise<ReadResult<FixedBuffer>> {
-    return { bytesRead: await this.#run(ops.readFixed(this.#opened, buffer, positionOf(position), range), range?.signal), buffer }
+    return { bytesRead: await this._run(ops.readFixed(this._opened, buffer, positionOf(position), range), range?.signal), buffer }
   }
 
   /** Writes from a buffer of a BufferPool; short writes are continued. */
@@ -164,7 +164,7 @@ export class UringFile extends EventEmitter {
     let done = 0
     do {
       const rest = { offset: offset + done, length: length - done }
-      const moved = await this.#run(ops.writeFixed(this.#opened, buffer, later(from, done), rest), signal)
+      const moved = await this._run(ops.writeFixed(this._opened, buffer, later(from, done), rest), signal)
         .catch(error => { throw after(done, error) })
       if (moved === 0) break
       done += moved
@@ -174,29 +174,29 @@ export class UringFile extends EventEmitter {
 
   /** Waits until data and metadata are on the disk. */
   async sync(): Promise<void> {
-    await this.#run(ops.fsync(this.#opened))
+    await this._run(ops.fsync(this._opened))
   }
 
   /** Waits until the data is on the disk. */
   async datasync(): Promise<void> {
-    await this.#run(ops.fdatasync(this.#opened))
+    await this._run(ops.fdatasync(this._opened))
   }
 
   /** Cuts or extends the file to `length` bytes. */
   async truncate(length = 0): Promise<void> {
-    await this.#hold(promisify(ftruncate)(this.#opened.fd, length))
+    await this._hold(promisify(ftruncate)(this._opened.fd, length))
   }
 
   /** Allocates space on the disk; `mode` of FALLOC_FL_*. */
   async allocate(offset: number, length: number, mode = 0): Promise<void> {
-    await this.#run(ops.fallocate(this.#opened, offset, length, mode))
+    await this._run(ops.fallocate(this._opened, offset, length, mode))
   }
 
   /** As FileHandle.stat: numbers, or with `bigint` bigints. */
   async stat(options?: StatOptions & { bigint?: false }): Promise<Stats>
   async stat(options: StatOptions & { bigint: true }): Promise<BigIntStats>
   async stat(options: StatOptions = {}): Promise<Stats | BigIntStats> {
-    return this.#hold(promisify(fstat)(this.#opened.fd, options))
+    return this._hold(promisify(fstat)(this._opened.fd, options))
   }
 
   /** A stream that reads from this file, and closes it unless `autoClose` is false. */
@@ -219,18 +219,18 @@ export class UringFile extends EventEmitter {
     return new UringWritableStream(null, { ...options, ring: this.ring, fd: this })
   }
 
-  get #opened(): OpenFile {
-    if (this.#file === null || this.#closing !== null) throw errnoError(EBADF, 'fd')
-    return this.#file
+  private get _opened(): OpenFile {
+    if (this._file === null || this._closing !== null) throw errnoError(EBADF, 'fd')
+    return this._file
   }
 
-  async #run(operation: Operation, signal?: AbortSignal): Promise<number> {
-    const { result } = await this.#hold(this.ring.submit(operation, { signal }))
+  private async _run(operation: Operation, signal?: AbortSignal): Promise<number> {
+    const { result } = await this._hold(this.ring.submit(operation, { signal }))
     return result
   }
 
   /** The file stays open until the work on it is done. */
-  async #hold<T>(work: Promise<T>): Promise<T> {
+  private async _hold<T>(work: Promise<T>): Promise<T> {
     this[kRef]()
     try {
       return await work
@@ -241,32 +241,32 @@ export class UringFile extends EventEmitter {
 
   /** @internal */
   [kRef](): void {
-    this.#pending++
+    this._pending++
   }
 
   /** @internal */
   [kUnref](): void {
-    if (--this.#pending === 0) this.#idle?.()
+    if (--this._pending === 0) this._idle?.()
   }
 
   /** Closes the file when everything in flight has ended. Later calls wait for the same. */
   close(): Promise<void> {
-    if (this.#closing !== null) return this.#closing
-    this.#closing = this.#close()
+    if (this._closing !== null) return this._closing
+    this._closing = this._close()
     this.emit('close') // as FileHandle does: when it begins to close
-    return this.#closing
+    return this._closing
   }
 
-  async #close(): Promise<void> {
-    if (this.#pending > 0) await new Promise<void>(resolve => { this.#idle = resolve })
-    const file = this.#file!
-    this.#file = null
-    this.#use.leaving()
+  private async _close(): Promise<void> {
+    if (this._pending > 0) await new Promise<void>(resolve => { this._idle = resolve })
+    const file = this._file!
+    this._file = null
+    this._use.leaving()
     this.ring.engine.forget(file)
     try {
       await this.ring.submit(ops.close(file.fd))
     } finally {
-      this.#use.left()
+      this._use.left()
     }
   }
 

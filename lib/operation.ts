@@ -55,7 +55,7 @@ export class Operation extends Request {
 
   /** Begins only when every operation submitted before has ended. */
   drain(): this {
-    return this.#flag(IOSQE_IO_DRAIN)
+    return this._flag(IOSQE_IO_DRAIN)
   }
 
   /**
@@ -63,20 +63,20 @@ export class Operation extends Request {
    * cancelled. To the kernel a statx, renameat or unlinkat that failed is no failure here: it breaks no link.
    */
   link(): this {
-    return this.#flag(IOSQE_IO_LINK)
+    return this._flag(IOSQE_IO_LINK)
   }
 
   /** The next of the batch begins when this has ended, however it did. */
   hardlink(): this {
-    return this.#flag(IOSQE_IO_HARDLINK)
+    return this._flag(IOSQE_IO_HARDLINK)
   }
 
   /** A worker of the kernel's does it from the start, where otherwise the submission itself would try. */
   async(): this {
-    return this.#flag(IOSQE_ASYNC)
+    return this._flag(IOSQE_ASYNC)
   }
 
-  #flag(flag: number): this {
+  private _flag(flag: number): this {
     this.flags |= flag
     return this
   }
@@ -111,7 +111,7 @@ export class Operation extends Request {
 
   /** What went wrong, if something did. @internal */
   failure(result: number): Error | null {
-    if (this.aborted !== null) return this.#abortion(result)
+    if (this.aborted !== null) return this._abortion(result)
     return result < 0 ? this.error ?? errnoError(result, this.syscall, this.path ?? undefined, this.destination) : null
   }
 
@@ -120,7 +120,7 @@ export class Operation extends Request {
     if (this.opcode === Opcode.openat && result >= 0) this.unclaimed = closing(result)
   }
 
-  #abortion(result: number): Error {
+  private _abortion(result: number): Error {
     const error = abortError(this.aborted!.reason)
     this.disown(result)
     // It was too late: the file has changed, and its owner must know.
@@ -144,42 +144,42 @@ function closing(fd: number): Operation {
  */
 export class ReadOperation extends Operation {
   /** What the caller wants filled. */
-  readonly #targets: readonly Uint8Array[]
-  #noMemory: Error | null = null
+  private readonly _targets: readonly Uint8Array[]
+  private _noMemory: Error | null = null
 
   constructor(target: Uint8Array | readonly Uint8Array[], opcode: number = Opcode.read, syscall = 'read') {
     super(opcode, syscall)
-    this.#targets = target instanceof Uint8Array ? [target] : target
-    for (const { byteLength } of this.#targets) this.length += byteLength
+    this._targets = target instanceof Uint8Array ? [target] : target
+    for (const { byteLength } of this._targets) this.length += byteLength
   }
 
   /** Not before: of a hundred thousand reads that wait, only those in flight have memory. */
   override admitted(engine: Engine): void {
-    const [first] = this.#targets
-    if (this.#targets.length === 1 && cannotBeDetached(first)) {
+    const [first] = this._targets
+    if (this._targets.length === 1 && cannotBeDetached(first)) {
       this.memory = first
       return
     }
     try {
       this.buffer = engine.acquireBuffer(this.length)
     } catch (error) {
-      this.#noMemory = error as Error
+      this._noMemory = error as Error
       this.file = { fd: -1, index: -1 } // it fails in its place: what is linked to it must see that
     }
   }
 
   override failure(result: number): Error | null {
     const { buffer } = this
-    if (buffer === null) return this.#noMemory ?? super.failure(result)
+    if (buffer === null) return this._noMemory ?? super.failure(result)
     // A truncated datagram's result can be more than there is room for (MSG_TRUNC).
-    const fits = result <= 0 || this.#scatter(buffer, Math.min(result, this.length))
+    const fits = result <= 0 || this._scatter(buffer, Math.min(result, this.length))
     buffer.free()
     return super.failure(result) ?? (fits ? null : invalidState('a buffer was detached while it was read into'))
   }
 
-  #scatter(buffer: EngineBuffer, bytes: number): boolean {
+  private _scatter(buffer: EngineBuffer, bytes: number): boolean {
     let done = 0
-    for (const target of this.#targets) {
+    for (const target of this._targets) {
       done += buffer.copyTo(target, done, bytes - done)
       if (done === bytes) break
     }
@@ -192,15 +192,15 @@ export class ReadOperation extends Operation {
  * nobody knows what was written.
  */
 export class WriteOperation extends Operation {
-  readonly #bytes: number
+  private readonly _bytes: number
 
   constructor(readonly sources: readonly Uint8Array[], opcode: number, syscall = 'write') {
     super(opcode, syscall)
-    this.#bytes = totalBytes(sources)
+    this._bytes = totalBytes(sources)
   }
 
   override failure(result: number): Error | null {
-    const stayed = totalBytes(this.sources) >= this.#bytes
+    const stayed = totalBytes(this.sources) >= this._bytes
     return super.failure(result) ?? (stayed ? null : invalidState('a buffer was detached while it was being written'))
   }
 }
@@ -236,15 +236,15 @@ const ETIME = -62
 
 /** Ends another operation early. */
 export class CancelOperation extends Operation {
-  readonly #target: Operation
+  private readonly _target: Operation
 
   constructor(target: Operation) {
     super(Opcode.cancel, 'cancel')
-    this.#target = target
+    this._target = target
   }
 
   override admitted(): void {
-    this.address = this.#target.ring === this.ring ? this.#target.slot : -1
+    this.address = this._target.ring === this.ring ? this._target.slot : -1
   }
 
   /**
@@ -252,7 +252,7 @@ export class CancelOperation extends Operation {
    * nobody what they found.
    */
   hurry(ring: Ring): void {
-    const target = this.#target
+    const target = this._target
     const first = target.chain?.[0] ?? target
     if (target.ring !== ring || (target.slot < 0 && !first.queued)) return
     this.opcode = Opcode.nop

@@ -2,35 +2,35 @@
 import type { Request } from './engine.js'
 
 export class RequestQueue {
-  #first: Request | null = null
-  #last: Request | null = null
-  #length = 0
+  private _first: Request | null = null
+  private _last: Request | null = null
+  private _length = 0
 
   get first(): Request | null {
-    return this.#first
+    return this._first
   }
 
   get length(): number {
-    return this.#length
+    return this._length
   }
 
   push(request: Request): void {
     request.queued = true
-    request.previous = this.#last
-    if (this.#last === null) this.#first = request
-    else this.#last.next = request
-    this.#last = request
-    this.#length++
+    request.previous = this._last
+    if (this._last === null) this._first = request
+    else this._last.next = request
+    this._last = request
+    this._length++
   }
 
   remove(request: Request): void {
     const { previous, next } = request
-    if (previous === null) this.#first = next
+    if (previous === null) this._first = next
     else previous.next = next
-    if (next === null) this.#last = previous
+    if (next === null) this._last = previous
     else next.previous = previous
     request.previous = request.next = null
     request.queued = false
-    this.#length--
+    this._length--
   }
 }
