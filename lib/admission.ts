@@ -60,6 +60,8 @@ export abstract class Admission implements EngineOwner {
   #shrinks = 0
   readonly #due: (() => void)[] = []
   #dueNext = 0
+  /** Of completions, so far. @internal */
+  batches = 0
   /** Streams that use this ring, and those that are closing their files. */
   #streams = 0
   #leaving = 0
@@ -134,6 +136,7 @@ export abstract class Admission implements EngineOwner {
 
   /** The engine's report that a batch is over. A callback that throws is not called again. @internal */
   batchEnded(): void {
+    this.batches++
     while (this.#dueNext < this.#due.length) this.#due[this.#dueNext++]()
     this.#due.length = this.#dueNext = 0
   }
