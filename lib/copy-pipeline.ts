@@ -38,7 +38,7 @@ export class Pipeline {
     const chunk = this.#chunk(shape.chunkSize)
     const count = parallel ? Math.min(shape.depth, Math.ceil(this.size / chunk)) : 1
     const { engine } = this.files.ring
-    for (let i = 0; i < count; i++) this.#lanes.push(new Lane(this.files, engine.acquireBuffer(chunk)))
+    for (let i = 0; i < count; i++) this.#lanes.push(this.#lane(chunk))
     if (this.#stop.signal.aborted) for (const lane of this.#lanes) lane.cancel()
     try {
       if (parallel) await this.#copyData(chunk, shape.linked && engine.chainMax > 1)
@@ -58,10 +58,21 @@ export class Pipeline {
     for (const lane of this.#lanes) lane.cancel()
   }
 
+  /** Arena memory begins on a page, as direct IO wants it; where the arena is used up, what is more than a page too large has one. */
+  #lane(chunk: number): Lane {
+    const { alignment, ring: { engine } } = this.files
+    const buffer = engine.acquireBuffer(chunk)
+    if (alignment === 1 || buffer.bytes === null) return new Lane(this.files, buffer, 0)
+    buffer.free()
+    const larger = engine.acquireBuffer(chunk + alignment)
+    return new Lane(this.files, larger, larger.bytes === null ? 0 : alignment - engine.pageOffset(larger.bytes) % alignment)
+  }
+
   async #shape(parallel: boolean): Promise<{ chunkSize: number, depth: number, linked: boolean }> {
     const direct = this.files.alignment > 1
-    // What fits into one chunk is read at once, wherever it is.
-    const inCache = !direct && (!parallel || this.size <= hot.chunkSize || await isCached(this.files, [0, this.size - 1]))
+    // What fits into one chunk is read at once, wherever it is. And a look would bring pages that nobody drops.
+    const small = !parallel || this.size <= hot.chunkSize
+    const inCache = !direct && (small || (!this.plan.dropCache && await isCached(this.files, [0, this.size - 1])))
     const { chunkSize, depth } = inCache ? hot : cold
     return { chunkSize: this.plan.chunkSize ?? chunkSize, depth: this.plan.depth ?? depth, linked: inCache && parallel }
   }

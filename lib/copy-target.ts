@@ -57,24 +57,38 @@ export class CopyTarget {
    * @throws EEXIST, EISDIR, and an error whose message says so where it is the source
    */
   async open(source: Path, from: BigIntStats): Promise<void> {
-    const { ring, force, atomic, signal } = this.plan
+    const { force, atomic, signal } = this.plan
     // Like cp: no set-user-id or set-group-id bit, and the kernel takes the umask off.
     const mode = Number(from.mode) & 0o777
     const replaced = atomic ? await this.#prepareAtomic(source, from) : null
-    try {
-      const exclusive = atomic || !force ? O_EXCL : 0
-      // Not emptied by the opening: it may turn out to be the source.
-      this.file = await openFile(ring, this.#written, O_WRONLY | O_CREAT | exclusive, mode, signal)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') await this.#refuseSource(source, from)
-      throw error
-    }
-    const facts = this.facts = fstatSync(this.file.fd, { bigint: true }) // just opened: nothing to wait for
+    const made = await this.#openOrMake(atomic || !force, mode, source, from)
+    const { fd } = this.file!
+    const facts = this.facts = fstatSync(fd, { bigint: true }) // just opened: nothing to wait for
     if (isSame(facts, from)) throw sameFile(source, this.path)
+    if (!made) signal?.throwIfAborted() // what was there before is as it was
     if (!facts.isFile()) return
     this.#partial = facts
     if (facts.size > 0n) await this.truncate(0)
-    if (replaced !== null) await promisify(fchmod)(this.file.fd, Number(replaced.mode) & 0o7777)
+    if (replaced !== null) await promisify(fchmod)(fd, Number(replaced.mode) & 0o7777)
+  }
+
+  /**
+   * Whether it was made. Without the signal, which would end the opening and leave what it has made; and not emptied:
+   * it may turn out to be the source.
+   */
+  async #openOrMake(onlyNew: boolean, mode: number, source: Path, from: BigIntStats): Promise<boolean> {
+    const { ring } = this.plan
+    try {
+      this.file = await openFile(ring, this.#written, O_WRONLY | O_CREAT | O_EXCL, mode)
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      if (onlyNew) await this.#refuseSource(source, from)
+      if (onlyNew) throw error
+    }
+    // O_CREAT again: for a link to nothing.
+    this.file = await openFile(ring, this.#written, O_WRONLY | O_CREAT, mode)
+    return false
   }
 
   /** Chooses the temporary file's name. Gives what is to be replaced. */
@@ -157,7 +171,7 @@ export class CopyTarget {
 }
 
 function realPath(path: Path): Path {
-  return typeof path === 'string' ? realpathSync(path) : realpathSync(path, 'buffer')
+  return typeof path === 'string' ? realpathSync(path) : realpathSync.native(path, 'buffer') // the other one takes text only
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): void {

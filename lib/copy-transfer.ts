@@ -71,7 +71,8 @@ export class Lane {
   readonly #read: Transfer
   readonly #write: Transfer
 
-  constructor(readonly files: Files, readonly buffer: EngineBuffer) {
+  /** @param base where in the buffer its memory begins */
+  constructor(readonly files: Files, readonly buffer: EngineBuffer, readonly base: number) {
     this.#read = new Transfer(files.ring, Opcode.read, files.source, buffer)
     this.#write = new Transfer(files.ring, Opcode.write, files.target, buffer)
   }
@@ -100,7 +101,7 @@ export class Lane {
   async #carryLinked(position: number, length: number): Promise<{ got: number, written: number }> {
     const { ring, sourcePath, targetPath } = this.files
     const flags = this.#flags
-    const ends = Promise.all([this.#read.prepare(position, 0, length, flags), this.#write.prepare(position, 0, length, flags)])
+    const ends = Promise.all([this.#read.prepare(position, this.base, length, flags), this.#write.prepare(position, this.base, length, flags)])
     this.#read.flags = IOSQE_IO_LINK
     this.#read.chain = [this.#read, this.#write]
     this.files.operations += 2
@@ -138,7 +139,7 @@ export class Lane {
 
   #run(transfer: Transfer, position: number, offset: number, length: number): Promise<number> {
     if (transfer.cancelled) return Promise.resolve(-ECANCELED)
-    const ended = transfer.prepare(position, offset, length, this.#flags)
+    const ended = transfer.prepare(position, this.base + offset, length, this.#flags)
     this.files.operations++
     this.files.ring.start(transfer)
     return ended
