@@ -1,4 +1,5 @@
 /** The way of the bytes of a copy: lanes that read and write chunks, several at once. */
+import { setTimeout as startTimer } from 'node:timers'
 import { setTimeout } from 'node:timers/promises'
 import type { CopyPlan, CopyProgress } from './copy-options.js'
 import type { Files } from './copy-transfer.js'
@@ -27,6 +28,8 @@ export class Pipeline {
   #reserved = 0
   readonly #began = performance.now()
   #reported = this.#began
+  /** The next report, if it is due later. */
+  #toReport: NodeJS.Timeout | undefined
 
   /** @param size of the source, when it was opened; 0 if that says nothing */
   constructor(readonly files: Files, readonly plan: CopyPlan, readonly size: number) {}
@@ -41,10 +44,12 @@ export class Pipeline {
     for (let i = 0; i < count; i++) this.#lanes.push(this.#lane(chunk))
     if (this.#stop.signal.aborted) for (const lane of this.#lanes) lane.cancel()
     try {
+      await this.#guard(async () => this.#report()) // that it has begun, and how much there is
       if (parallel) await this.#copyData(chunk, shape.linked && engine.chainMax > 1)
       if (this.#end === Infinity) await this.#guard(() => this.#copyRest(parallel ? this.size : 0, chunk))
     } finally {
       for (const { buffer } of this.#lanes) buffer.free()
+      clearTimeout(this.#toReport)
     }
     if (this.#failure !== undefined) throw this.#failure
     this.#report()
@@ -157,12 +162,18 @@ export class Pipeline {
 
   #passed(bytes: number): void {
     this.#copied += bytes
-    if (this.plan.onProgress !== undefined && performance.now() - this.#reported >= reportMs) this.#report()
+    if (this.plan.onProgress === undefined || this.#toReport !== undefined) return
+    const wait = this.#reported + reportMs - performance.now()
+    if (wait <= 0) return this.#report()
+    // A copy that stands still meanwhile, at a pipe, must not keep what it has done to itself.
+    this.#toReport = startTimer(() => void this.#guard(async () => this.#report()), wait)
   }
 
   #report(): void {
     const { onProgress } = this.plan
     if (onProgress === undefined) return
+    clearTimeout(this.#toReport)
+    this.#toReport = undefined
     this.#reported = performance.now()
     onProgress(progressOf(this.#copied, this.size, this.#reported - this.#began))
   }
