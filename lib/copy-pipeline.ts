@@ -1,4 +1,5 @@
 /** The way of the bytes of a copy: lanes that read and write chunks, several at once. */
+import { fstatSync } from 'node:fs'
 import { setTimeout as startTimer } from 'node:timers'
 import { setTimeout } from 'node:timers/promises'
 import type { CopyPlan, CopyProgress } from './copy-options.js'
@@ -137,10 +138,15 @@ export class Pipeline {
       this.#passed(got - known)
       known = 0
       if (got === 0 || (sourceSeeks && got < chunk)) {
-        this.#end = position
+        this.#end = got === 0 ? this.#lastByte(position) : position
         return
       }
     }
+  }
+
+  /** Of a source that has nothing more at `position`. One that was cut before anybody looked for its data has ended before. */
+  #lastByte(position: number): number {
+    return this.size > 0 ? Math.min(position, fstatSync(this.files.source.fd).size) : position
   }
 
   async #guard(work: () => Promise<void>): Promise<void> {
