@@ -19,6 +19,8 @@
             "binding/wakeup.cc",
             "binding/engine_host.cc",
             "binding/engine_wrap.cc",
+            "binding/file_calls.cc",
+            "binding/file_work.cc",
             "binding/addon.cc"
           ]
         }]

@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "engine_wrap.h"
+#include "file_work.h"
 #include "inspect.h"
 
 namespace {
@@ -28,6 +29,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", uring::EngineWrap::define(env));
   exports.Set("inspect", Napi::Function::New<inspect>(env));
   exports.Set("seek", Napi::Function::New<seek>(env));
+  exports.Set("fileCall", Napi::Function::New<uring::start_file_work>(env));
   return exports;
 }
 

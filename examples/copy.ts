@@ -1,9 +1,11 @@
 #!/usr/bin/env node
-/** uring-copy: copies a file through two streams, with a progress bar. */
+/** uring-copy: copies files by copyFile, with a progress bar. */
+import type { CopyOptions } from './copy/arguments.js'
 import { parseArguments, UsageError } from './copy/arguments.js'
 import { Copy } from './copy/copy.js'
-import { plainLine, plainName } from './copy/format.js'
+import { formatBytes, plainLine, plainName } from './copy/format.js'
 import { Interruption } from './copy/interruption.js'
+import { Job } from './copy/job.js'
 import { startProgress, summary } from './copy/progress.js'
 
 const failed = 1
@@ -24,20 +26,31 @@ function isBrokenPipe(error: Error): boolean {
   return (error as NodeJS.ErrnoException).code === 'EPIPE'
 }
 
+async function tellPlan(options: CopyOptions): Promise<void> {
+  const { directories, links, files, bytes } = await new Job(options).plan()
+  const lines = [...directories, ...links, ...files].map(({ source, target }) => `${plainLine(source)} -> ${plainLine(target)}\n`)
+  await print(`${lines.join('')}${files.length} files, ${formatBytes(bytes)}\n`)
+}
+
 async function main(): Promise<number> {
   const options = parseArguments(process.argv.slice(2))
   if ('text' in options) {
     await print(options.text)
     return 0
   }
-  const copy = new Copy(options)
-  const interruption = new Interruption(() => copy.removePartial())
+  if (options.dryRun) {
+    await tellPlan(options)
+    return 0
+  }
+  const one = options.sources!.length === 1 && !options.recursive
+  const copy = one ? new Copy(options) : new Job(options)
+  const interruption = new Interruption()
   const progress = startProgress(copy, options.report)
   try {
     const result = await copy.run(interruption.signal)
     progress.stop()
     if (options.report === 'json') await print(`${JSON.stringify(result)}\n`)
-    if (options.report === 'progress') process.stderr.write(`${plainName(result.source)}: ${summary(result)}\n`)
+    if (options.report === 'progress') process.stderr.write(`${plainName(copy.source)}: ${summary(result)}\n`)
     return 0
   } catch (error) {
     progress.stop()

@@ -110,7 +110,15 @@ export interface NativeAddon {
   inspect(fd: number, out: Float64Array): number
   /** Moves a descriptor's own position. 0 or a negative errno. */
   seek(fd: number, position: number): number
+  /**
+   * Does what io_uring has no operation for, on one of libuv's threads. `numbers` go in and come out; `done` gets a
+   * count or 0, or a negative errno. The descriptors must stay open until then.
+   */
+  fileCall(call: number, source: number, target: number, numbers: Float64Array, done: (result: number) => void): void
 }
+
+/** In the order of `FileCall` in binding/file_calls.h, which says what each does. */
+export const FileCall = { extents: 0, clone: 1, copyXattrs: 2, copyTimes: 3, dropCache: 4, setDirect: 5 } as const
 
 /** The package's folder: this file runs from lib/ or from dist/lib/. */
 function packageRoot(): string {

@@ -1,6 +1,7 @@
 /** The command line of uring-copy. */
 import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
+import type { CopyOptions as FileOptions } from '../../lib/index.js'
 
 /** The command line makes no sense: what is wrong with it. */
 export class UsageError extends Error {}
@@ -8,48 +9,63 @@ export class UsageError extends Error {}
 /** What is told about a copy: a bar or lines, one line of JSON, or nothing. */
 export type Report = 'progress' | 'json' | 'quiet'
 
-export interface CopyOptions {
+/** What of copyFile's options the command line sets. */
+export type FileChoices = Pick<FileOptions,
+  'chunkSize' | 'depth' | 'force' | 'direct' | 'flush' | 'atomic' | 'preserve' | 'reflink' | 'dropCache' | 'bytesPerSecondMax'>
+
+export interface CopyOptions extends FileChoices {
+  /** The first of the sources. */
   source: string
   target: string
-  /** Bytes of one read and of one write. */
-  chunkSize: number
-  /** Reads, and writes, in flight at once. */
-  depth: number
-  /** Whether an existing target is overwritten. */
-  force: boolean
   report: Report
+  /** All of them; default: the one. */
+  sources?: string[]
+  /** Directories with all that is in them. */
+  recursive?: boolean
+  /** Reads everything back and compares. */
+  verify?: boolean
+  /** Only tells what would be done. */
+  dryRun?: boolean
 }
 
-/**
- * More than the streams' own default: a whole file, hot or cold, takes less processor time. With 1M a hot copy may
- * be faster still, but as with dd bs=1M it is half as fast at other times, and it takes more memory.
- */
-const chunkSizeDefault = '512K'
-const depthDefault = 4
 /** As much as the streams take. */
 const depthMax = 1024
 /** Larger chunks are no faster, and `depth` of them at once would be a lot of memory. */
 const chunkSizeMax = 1024 ** 3
 
 const help = `Usage: uring-copy [options] SOURCE TARGET
+       uring-copy [options] SOURCE... DIRECTORY
 
 Copies the file SOURCE to TARGET, or into TARGET under its own name if TARGET is
-a directory. The mode bits are kept, less the umask.
+a directory. The mode bits are kept, less the umask, and holes stay holes.
 
   -f, --force          overwrite TARGET if it exists. Its old content is gone as
                        soon as the copy begins, and so is the whole file if the
-                       copy fails or is interrupted
+                       copy fails or is interrupted; but see --atomic
+  -r, --recursive      copy directories with all that is in them, many small
+                       files at once; symbolic links are copied as links
+      --atomic         TARGET is the whole old or the whole new file at any time
+      --fsync          end only when everything is on the disk
+  -p, --preserve       keep owner, all mode bits, times and extended attributes
+      --reflink WHEN   share the source's blocks: always, auto or never
+                       (default auto: where the file system can)
+      --direct         past the page cache, where the file system can
+      --drop-cache     leave nothing of the files in the page cache
+      --limit N        read so many bytes per second at most, such as 200M
+      --verify         read everything back and compare checksums
+      --dry-run        tell what would be done, and do nothing
   -q, --quiet          no progress and no summary
       --json           no progress; at the end one line of JSON on standard
                        output
       --chunk-size N   bytes of one read and of one write, with K, M or G for
-                       KiB, MiB or GiB (default ${chunkSizeDefault})
-      --depth N        reads and writes in flight at once (default ${depthDefault})
+                       KiB, MiB or GiB (default 512K, or 1M past the page cache)
+      --depth N        reads and writes in flight at once (default 4, or 8)
   -h, --help           show this
       --version        show the version
 
 Progress goes to standard error: a bar on a terminal, else one line per second.
-Ctrl-C stops the copy and removes the partial target.
+Ctrl-C stops the copy and removes the partial target. The first file that cannot
+be copied ends it.
 
 Exit status: 0 copied, 1 failed, 2 wrong usage, 130 interrupted by Ctrl-C,
 143 ended by SIGTERM, 129 by SIGHUP.
@@ -66,19 +82,34 @@ export function parseArguments(args: string[]): CopyOptions | { text: string } {
   const { values, positionals } = parsed(args)
   if (values.help) return { text: help }
   if (values.version) return { text: `${version()}\n` }
-  if (positionals.length !== 2) {
+  if (positionals.length < 2) {
     throw new UsageError(`SOURCE and TARGET are needed; paths given: ${positionals.length}`)
   }
-  const [source, target] = positionals
-  if (source === '' || target === '') throw new UsageError('an empty string is no path')
+  if (positionals.includes('')) throw new UsageError('an empty string is no path')
+  const [sources, target] = [positionals.slice(0, -1), positionals[positionals.length - 1]]
   return {
-    source,
+    source: sources[0],
+    sources,
     target,
-    chunkSize: parseBytes(values['chunk-size'] ?? chunkSizeDefault),
-    depth: parseDepth(values.depth ?? String(depthDefault)),
+    chunkSize: given(values['chunk-size'], text => parseBytes('--chunk-size', text, chunkSizeMax)),
+    depth: given(values.depth, parseDepth),
     force: values.force ?? false,
+    direct: values.direct ? 'prefer' : false,
+    flush: values.fsync ?? false,
+    atomic: values.atomic ?? false,
+    preserve: values.preserve ?? false,
+    reflink: given(values.reflink, parseReflink),
+    dropCache: values['drop-cache'] ?? false,
+    bytesPerSecondMax: given(values.limit, text => parseBytes('--limit', text, Number.MAX_SAFE_INTEGER)),
+    recursive: values.recursive ?? false,
+    verify: values.verify ?? false,
+    dryRun: values['dry-run'] ?? false,
     report: values.json ? 'json' : values.quiet ? 'quiet' : 'progress'
   }
+}
+
+function given<T>(text: string | undefined, parse: (text: string) => T): T | undefined {
+  return text === undefined ? undefined : parse(text)
 }
 
 /** parseArgs, whose errors are ours. */
@@ -91,6 +122,16 @@ function parsed(args: string[]) {
         force: { type: 'boolean', short: 'f' },
         quiet: { type: 'boolean', short: 'q' },
         json: { type: 'boolean' },
+        recursive: { type: 'boolean', short: 'r' },
+        atomic: { type: 'boolean' },
+        fsync: { type: 'boolean' },
+        preserve: { type: 'boolean', short: 'p' },
+        reflink: { type: 'string' },
+        direct: { type: 'boolean' },
+        'drop-cache': { type: 'boolean' },
+        limit: { type: 'string' },
+        verify: { type: 'boolean' },
+        'dry-run': { type: 'boolean' },
         'chunk-size': { type: 'string' },
         depth: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
@@ -102,13 +143,17 @@ function parsed(args: string[]) {
   }
 }
 
-function parseBytes(text: string): number {
+function parseBytes(option: string, text: string, max: number): number {
   const [, digits, unit] = /^(\d+)([KMG]?)$/i.exec(text) ?? []
   const bytes = Number(digits) * 1024 ** ' KMG'.indexOf(unit?.toUpperCase() || ' ')
-  if (!(bytes >= 1 && bytes <= chunkSizeMax)) {
-    throw new UsageError(`--chunk-size takes 1 to 1G, such as 65536, 256K or 1M, not '${text}'`)
-  }
-  return bytes
+  if (bytes >= 1 && bytes <= max) return bytes
+  const range = max === chunkSizeMax ? '1 to 1G' : 'a number of bytes'
+  throw new UsageError(`${option} takes ${range}, such as 65536, 256K or 1M, not '${text}'`)
+}
+
+function parseReflink(text: string): 'always' | 'auto' | 'never' {
+  if (text === 'always' || text === 'auto' || text === 'never') return text
+  throw new UsageError(`--reflink takes always, auto or never, not '${text}'`)
 }
 
 function parseDepth(text: string): number {

@@ -7,17 +7,14 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const graceMs = 1000
 
 /**
- * Aborts a copy at the first signal. At the second one, or when the copy does not stop, the process ends
+ * Aborts a copy at the first signal, which removes the partial target at once. At the second one, or when the copy does not stop, the process ends
  * at once.
  */
 export class Interruption {
   readonly #controller = new AbortController()
-  readonly #clean: () => void
   #name: NodeJS.Signals | null = null
 
-  /** @param clean removes at once what must not stay */
-  constructor(clean: () => void) {
-    this.#clean = clean
+  constructor() {
     for (const signal of signals) process.on(signal, this.#interrupt)
   }
 
@@ -43,7 +40,6 @@ export class Interruption {
   }
 
   #end(name: NodeJS.Signals): void {
-    this.#clean()
     this.stop()
     // Not process.exit: it waits for libuv's threads, and one of them may be what does not stop.
     process.kill(process.pid, name)

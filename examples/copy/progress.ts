@@ -1,7 +1,7 @@
 /** What is shown while a copy goes on, and after it. */
 import { SingleBar } from 'cli-progress'
 import type { Report } from './arguments.js'
-import type { CopyResult } from './copy.js'
+import type { Figures } from './copy.js'
 import { columnsOf, formatBytes, formatClock, formatDuration, formatRate, plainName, shorten } from './format.js'
 import { Meter } from './meter.js'
 
@@ -114,6 +114,6 @@ function percentage(bytes: number, total: number): number {
 }
 
 /** `4.0 GiB in 2.1 s (1.9 GiB/s)`. */
-export function summary({ bytes, seconds, bytesPerSecond }: CopyResult): string {
+export function summary({ bytes, seconds, bytesPerSecond }: Figures): string {
   return `${formatBytes(bytes)} in ${formatDuration(seconds)} (${formatRate(bytesPerSecond)})`
 }

@@ -1,6 +1,7 @@
 // Every row, in the order of the table. A new group is a file that exports its rows, and a line here.
 import type { Row } from '../harness.js';
 import { concurrentRows } from './concurrent.js';
+import { copyRows } from './copy.js';
 import { hashRows } from './hash.js';
 import { manyReadersRows } from './many-readers.js';
 import { memoryRows } from './memory.js';
@@ -18,6 +19,7 @@ export const rows: Row[] = [
   ...hashRows,
   ...writeRows,
   ...pipeRows,
+  ...copyRows,
   ...nopRows,
   ...randomRows,
   ...manyReadersRows,

@@ -1,0 +1,123 @@
+#include "file_calls.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+#include <vector>
+
+namespace uring {
+
+int64_t find_extents(int fd, std::span<int64_t> numbers) {
+  const int64_t end = numbers[1];
+  const size_t pairs = numbers.size() / 2;
+  int64_t from = numbers[0];
+  size_t found = 0;
+  while (found < pairs && from < end) {
+    const int64_t data = lseek(fd, from, SEEK_DATA);
+    if (data < 0 && errno == ENXIO) break;  // nothing but a hole to the end
+    if (data < 0 && errno != EINVAL) return -errno;
+    // EINVAL: a file system that does not know of holes.
+    const int64_t begin = data < 0 ? from : data;
+    const int64_t hole = data < 0 ? end : lseek(fd, begin, SEEK_HOLE);
+    if (begin >= end) break;
+    // ENXIO: the file was cut meanwhile; who reads there will see its end.
+    numbers[found * 2] = begin;
+    numbers[found * 2 + 1] = from = hole < 0 ? end : std::min(hole, end);
+    found++;
+  }
+  return static_cast<int64_t>(found);
+}
+
+int64_t clone_file(int source, int target) {
+  return ioctl(target, FICLONE, source) < 0 ? -errno : 0;
+}
+
+namespace {
+
+int64_t copy_xattr(int source, int target, const char* name, std::vector<char>& value) {
+  for (;;) {
+    const ssize_t bytes = fgetxattr(source, name, nullptr, 0);
+    if (bytes < 0) return errno == ENODATA ? 0 : -errno;
+    value.resize(static_cast<size_t>(bytes));
+    const ssize_t got = fgetxattr(source, name, value.data(), value.size());
+    if (got < 0 && errno == ERANGE) continue;  // it has grown meanwhile
+    if (got < 0) return errno == ENODATA ? 0 : -errno;
+    return fsetxattr(target, name, value.data(), static_cast<size_t>(got), 0) < 0 ? -errno : 0;
+  }
+}
+
+bool is_of_security_module(const char* name) {
+  constexpr char prefix[] = "security.";
+  constexpr char capability[] = "security.capability";
+  return std::strncmp(name, prefix, sizeof prefix - 1) == 0 && std::strcmp(name, capability) != 0;
+}
+
+}  // namespace
+
+int64_t copy_xattrs(int source, int target) {
+  const ssize_t bytes = flistxattr(source, nullptr, 0);
+  if (bytes < 0) return errno == EOPNOTSUPP ? 0 : -errno;  // a source that cannot have any has none
+  std::vector<char> names(static_cast<size_t>(bytes) + 4096);  // and some that are added meanwhile
+  const ssize_t got = flistxattr(source, names.data(), names.size());
+  if (got < 0) return -errno;
+  std::vector<char> value;
+  for (const char* name = names.data(); name < names.data() + got; name += std::strlen(name) + 1) {
+    if (is_of_security_module(name)) continue;
+    if (const int64_t error = copy_xattr(source, target, name, value); error < 0) return error;
+  }
+  return 0;
+}
+
+int64_t copy_times(int source, int target) {
+  struct stat found;
+  if (fstat(source, &found) < 0) return -errno;
+  const timespec times[2] = {found.st_atim, found.st_mtim};
+  return futimens(target, times) < 0 ? -errno : 0;
+}
+
+int64_t drop_cache(int fd) {
+  // Dirty pages cannot be dropped. A file that was only read has none, and a device may refuse.
+  if (fdatasync(fd) < 0 && errno != EINVAL && errno != EROFS) return -errno;
+  return -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+namespace {
+
+bool add_flag(int fd, int flag) {
+  const int flags = fcntl(fd, F_GETFL);
+  return flags >= 0 && fcntl(fd, F_SETFL, flags | flag) == 0;
+}
+
+}  // namespace
+
+int64_t set_direct(int source, int target, std::span<int64_t> numbers) {
+  const int flags = fcntl(source, F_GETFL);
+  for (const int fd : {source, target}) {
+    if (add_flag(fd, O_DIRECT)) continue;
+    const int error = errno;
+    fcntl(source, F_SETFL, flags);
+    numbers[0] = fd;
+    return -error;
+  }
+  return 0;
+}
+
+int64_t file_call(FileCall call, int source, int target, std::span<int64_t> numbers) {
+  switch (call) {
+    case FileCall::extents: return find_extents(source, numbers);
+    case FileCall::clone: return clone_file(source, target);
+    case FileCall::copy_xattrs: return copy_xattrs(source, target);
+    case FileCall::copy_times: return copy_times(source, target);
+    case FileCall::drop_cache: return drop_cache(source);
+    case FileCall::set_direct: return set_direct(source, target, numbers);
+  }
+  return -EINVAL;
+}
+
+}  // namespace uring

@@ -1,0 +1,36 @@
+// Calls on files that io_uring has no operation for. Each may wait for the disk: they are for a thread's use.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace uring {
+
+// In the order of `FileCall` in lib/native.ts.
+enum class FileCall : uint32_t { extents, clone, copy_xattrs, copy_times, drop_cache, set_direct };
+
+// What is called with which arguments: `source` and `target` are descriptors, `numbers` go in and out.
+// Returns a count or 0, or -errno.
+int64_t file_call(FileCall call, int source, int target, std::span<int64_t> numbers);
+
+// Writes where data begins and ends, in pairs, between numbers[0] and numbers[1]. Returns how many pairs; as many as
+// there is room for when there may be more. Moves the descriptor's own position.
+int64_t find_extents(int fd, std::span<int64_t> numbers);
+
+// Shares the source's blocks (FICLONE). 0 or -errno.
+int64_t clone_file(int source, int target);
+
+// All extended attributes but those of a security module, which belong to where a file is. 0 or -errno.
+int64_t copy_xattrs(int source, int target);
+
+// Access and modification time, to the nanosecond. 0 or -errno.
+int64_t copy_times(int source, int target);
+
+// Makes reads and writes of both files go past the page cache, or those of none. 0 or -errno; numbers[0] is then the
+// descriptor that refuses. (O_DIRECT at the opening would have made the target before it is refused.)
+int64_t set_direct(int source, int target, std::span<int64_t> numbers);
+
+// Gives the pages of a file back, once they are on the disk. 0 or -errno.
+int64_t drop_cache(int fd);
+
+}  // namespace uring

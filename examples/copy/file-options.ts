@@ -1,0 +1,17 @@
+/** Between the command line and copyFile. */
+import type { FileChoices } from './arguments.js'
+
+/** What of the command line's choices is for each file. */
+export function fileOptions(options: FileChoices): FileChoices {
+  const { chunkSize, depth, force, direct, flush, atomic, preserve, reflink, dropCache, bytesPerSecondMax } = options
+  return { chunkSize, depth, force, direct, flush, atomic, preserve, reflink, dropCache, bytesPerSecondMax }
+}
+
+/** What to tell of a failure: the file that could not be read or written, and what to do. */
+export function explained(error: Error & { code?: string, notRemoved?: Error }): Error {
+  const { code, notRemoved } = error
+  const { message } = error.cause instanceof Error ? error.cause : error
+  const help = code === 'EEXIST' ? ' (--force overwrites it)' : ''
+  const rest = notRemoved === undefined ? '' : ` (the partial target is still there: ${notRemoved.message})`
+  return new Error(message + help + rest)
+}

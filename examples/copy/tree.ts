@@ -1,0 +1,77 @@
+/** What there is to copy of several sources, directories among them. */
+import type { Stats } from 'node:fs'
+import { lstat, readdir, realpath, stat } from 'node:fs/promises'
+import { basename, dirname, join, resolve, sep } from 'node:path'
+import type { CopyOptions } from './arguments.js'
+import { statIfThere } from './copy.js'
+
+export interface Entry { source: string, target: string, stats: Stats }
+
+export interface Tree {
+  /** Each before what is in it. */
+  directories: Entry[]
+  links: Entry[]
+  files: Entry[]
+  /** Of all files. */
+  bytes: number
+}
+
+/** Looks at all of it, before anything is touched. @throws for what cannot be copied */
+export async function plan({ sources, source, target, recursive }: CopyOptions): Promise<Tree> {
+  const all = sources ?? [source]
+  const existing = await statIfThere(target)
+  const into = existing?.isDirectory() ?? false
+  if (all.length > 1 && !into) throw new Error(`ENOTDIR: several files need a directory to go to, '${target}' is none`)
+  const tree: Tree = { directories: [], links: [], files: [], bytes: 0 }
+  const taken = new Set<string>()
+  for (const each of all) {
+    const goal = into ? join(target, basename(each) === '..' ? basename(resolve(each)) : basename(each)) : target
+    if (taken.has(goal)) throw new Error(`two of the sources would be '${goal}'`)
+    taken.add(goal)
+    await add(tree, each, goal, recursive ?? false)
+  }
+  return tree
+}
+
+async function add(tree: Tree, source: string, target: string, recursive: boolean): Promise<void> {
+  // Links are copied as links, but only of a tree; else they are followed.
+  const stats = await (recursive ? lstat(source) : stat(source)).catch(error => { throw named(error, source) })
+  const entry = { source, target, stats }
+  if (stats.isSymbolicLink()) tree.links.push(entry)
+  else if (stats.isDirectory()) await addDirectory(tree, entry, recursive)
+  else if (stats.isFile() || !recursive) addFile(tree, entry)
+  else throw new Error(`'${source}' is neither a file, nor a directory, nor a link`)
+}
+
+function addFile(tree: Tree, entry: Entry): void {
+  tree.files.push(entry)
+  tree.bytes += entry.stats.isFile() ? entry.stats.size : 0
+}
+
+async function addDirectory(tree: Tree, entry: Entry, recursive: boolean): Promise<void> {
+  const { source, target } = entry
+  if (!recursive) throw new Error(`EISDIR: illegal operation on a directory, read '${source}' (--recursive copies it)`)
+  await refuseInside(source, target)
+  const found = [entry]
+  for (let next; (next = found.shift()) !== undefined;) {
+    tree.directories.push(next)
+    for (const each of await readdir(next.source, { withFileTypes: true })) {
+      const [from, to] = [join(next.source, each.name), join(next.target, each.name)]
+      if (each.isDirectory()) found.push({ source: from, target: to, stats: await lstat(from) })
+      else await add(tree, from, to, true)
+    }
+  }
+}
+
+/** A directory in itself would have no end. */
+async function refuseInside(source: string, target: string): Promise<void> {
+  const from = await realpath(source)
+  let goal = resolve(target)
+  while (await statIfThere(goal) === null && dirname(goal) !== goal) goal = dirname(goal)
+  goal = await realpath(goal)
+  if (goal === from || goal.startsWith(from + sep)) throw new Error(`'${target}' is '${source}' or inside of it`)
+}
+
+function named(error: NodeJS.ErrnoException, path: string): Error {
+  return error.code === 'ENOENT' ? new Error(`ENOENT: no such file or directory, open '${path}'`) : error
+}

@@ -1,0 +1,145 @@
+/** The options of copyFile. */
+import { validateSignal } from './abort.js'
+import { invalidArgType, invalidArgValue } from './errors.js'
+import type { EngineChoice } from './options.js'
+import { chunkSizeMax, depthMax, validateBoolean, validateFunction, validateInteger, validateOneOf } from './options.js'
+import { Ring } from './ring.js'
+
+/** How far a copy has come. */
+export interface CopyProgress {
+  /** Bytes of the source that are in the target, holes included. */
+  copiedBytes: number
+  /** Null if nobody knows: of a pipe, of a file in /proc. */
+  totalBytes: number | null
+  /** The average since the copy began. */
+  bytesPerSecond: number
+}
+
+/** What of a file is kept beside its content. All of it false by default. */
+export interface Preserve {
+  /** All of its permission bits, whatever the umask, with set-user-id, set-group-id and sticky bit. */
+  mode?: boolean
+  /** Its user and group. */
+  ownership?: boolean
+  /** Times of access and modification. */
+  timestamps?: boolean
+  /** Extended attributes and access control lists; not those of a security module. */
+  xattrs?: boolean
+}
+
+export interface CopyOptions {
+  /** Called at most every 50 ms, and at the end. What it throws ends the copy. */
+  onProgress?: (progress: CopyProgress) => void
+  /** Ends the copy; it rejects with AbortError when everything is closed and the partial target gone. */
+  signal?: AbortSignal
+  /** Overwrite a target that exists, as fs.copyFile does. With false that fails with EEXIST. Default true. */
+  force?: boolean
+  /**
+   * Share the source's blocks with the target (FICLONE: btrfs, XFS, bcachefs). 'auto' copies where that cannot be done,
+   * 'always' fails there, 'never' copies. Default 'auto'.
+   */
+  reflink?: 'always' | 'auto' | 'never'
+  /** Short for `reflink`: true is 'always', false is 'never'. */
+  clone?: boolean
+  /**
+   * Past the page cache (O_DIRECT). 'prefer' copies through it where the file system refuses that; true fails with
+   * EINVAL there. Default false.
+   */
+  direct?: boolean | 'prefer'
+  /** Resolve only when the target is on the disk (fsync). Default false. */
+  flush?: boolean
+  /**
+   * The target is the whole old or the whole new file at any time: a temporary file in its directory is written, synced
+   * and renamed, and the directory synced. Default false.
+   */
+  atomic?: boolean
+  /** What else is kept. true: all of it. Default: the permission bits of a new file, less the umask, as cp does. */
+  preserve?: boolean | Preserve
+  /** Leave none of the file in the page cache that was not there before. Default false. */
+  dropCache?: boolean
+  /** Of data that is read; holes are free. Default no limit. */
+  bytesPerSecondMax?: number
+  /** Bytes of one read and one write. Default 512 KiB, 1 MiB for a source that is not in the page cache or with `direct`. */
+  chunkSize?: number
+  /** Chunks in flight at once. Default 4, or 8. */
+  depth?: number
+  /** Another ring than the thread's shared one. */
+  ring?: Ring
+  /** Default 'auto'. */
+  engine?: EngineChoice
+}
+
+/** The same with everything decided. */
+export interface CopyPlan {
+  onProgress: ((progress: CopyProgress) => void) | undefined
+  signal: AbortSignal | undefined
+  force: boolean
+  reflink: 'always' | 'auto' | 'never'
+  direct: boolean | 'prefer'
+  flush: boolean
+  atomic: boolean
+  preserve: Required<Preserve>
+  dropCache: boolean
+  bytesPerSecondMax: number
+  chunkSize: number | undefined
+  depth: number | undefined
+  ring: Ring
+}
+
+/** O_DIRECT needs this of positions, lengths and addresses; no disk or file system in use asks for more. */
+export const directAlignment = 4096
+
+const kept = ['mode', 'ownership', 'timestamps', 'xattrs'] as const
+
+function preserveOf(preserve: boolean | Preserve): Required<Preserve> {
+  if (typeof preserve === 'boolean') return { mode: preserve, ownership: preserve, timestamps: preserve, xattrs: preserve }
+  if (typeof preserve !== 'object' || preserve === null) {
+    throw invalidArgType('options.preserve', 'of type boolean or an instance of Object', preserve)
+  }
+  const decided = { mode: false, ownership: false, timestamps: false, xattrs: false }
+  for (const each of kept) {
+    if (preserve[each] === undefined) continue
+    validateBoolean(preserve[each], `options.preserve.${each}`)
+    decided[each] = preserve[each]
+  }
+  return decided
+}
+
+function reflinkOf({ reflink, clone }: CopyOptions): CopyPlan['reflink'] {
+  if (clone === undefined) {
+    const choice = reflink ?? 'auto'
+    validateOneOf(choice, 'options.reflink', ['always', 'auto', 'never'])
+    return choice
+  }
+  validateBoolean(clone, 'options.clone')
+  if (reflink !== undefined) throw invalidArgValue('options.clone', clone, 'is another word for options.reflink, which is given too')
+  return clone ? 'always' : 'never'
+}
+
+function validateChunk(chunkSize: number, direct: boolean): void {
+  validateInteger(chunkSize, 'options.chunkSize', 1, chunkSizeMax)
+  if (direct && chunkSize % directAlignment !== 0) {
+    throw invalidArgValue('options.chunkSize', chunkSize, `must be a multiple of ${directAlignment} with options.direct`)
+  }
+}
+
+/** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
+export function copyPlan(options: CopyOptions): CopyPlan {
+  if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'an instance of Object', options)
+  const {
+    onProgress, signal, force = true, direct = false, flush = false, atomic = false, preserve = false, dropCache = false,
+    bytesPerSecondMax = Infinity, chunkSize, depth, ring, engine
+  } = options
+  if (onProgress !== undefined) validateFunction(onProgress, 'options.onProgress')
+  if (signal !== undefined) validateSignal(signal)
+  for (const [name, value] of Object.entries({ force, flush, atomic, dropCache })) validateBoolean(value, `options.${name}`)
+  if (direct !== 'prefer') validateBoolean(direct, 'options.direct')
+  if (bytesPerSecondMax !== Infinity) validateInteger(bytesPerSecondMax, 'options.bytesPerSecondMax', 1)
+  if (chunkSize !== undefined) validateChunk(chunkSize, direct !== false)
+  if (depth !== undefined) validateInteger(depth, 'options.depth', 1, depthMax)
+  if (ring !== undefined && !(ring instanceof Ring)) throw invalidArgType('options.ring', 'an instance of Ring', ring)
+  return {
+    onProgress, signal, force, reflink: reflinkOf(options), direct, flush, atomic, preserve: preserveOf(preserve),
+    dropCache, bytesPerSecondMax, chunkSize, depth, ring: ring ?? Ring.shared(engine)
+  }
+}

@@ -1,0 +1,205 @@
+/** copyFile: a clone where the file system shares blocks, else reads and writes of the ring. */
+import type { BigIntStats } from 'node:fs'
+import { constants, fchmod, fchown, fstatSync, futimes } from 'node:fs'
+import { constants as os } from 'node:os'
+import { promisify } from 'node:util'
+import { onAbort } from './abort.js'
+import type { CopyOptions, CopyPlan } from './copy-options.js'
+import { copyPlan, directAlignment } from './copy-options.js'
+import { Pipeline, progressOf } from './copy-pipeline.js'
+import { closeFile, CopyTarget, openFile } from './copy-target.js'
+import type { Files } from './copy-transfer.js'
+import type { OpenFile } from './engine.js'
+import type { SystemError } from './errors.js'
+import { abortError, errnoError } from './errors.js'
+import { cloneFile, copyTimes, copyXattrs, dropCache, setDirect } from './file-calls.js'
+import type { PathLike } from './path.js'
+import { validPath } from './path.js'
+
+const { EINVAL, EISDIR, ENOSYS, EXDEV } = os.errno
+type Path = string | Buffer
+
+export interface CopyResult {
+  /** Of the target. */
+  bytes: number
+  seconds: number
+  /** 'clone': blocks are shared; 'direct': past the page cache; 'buffered': through it. */
+  method: 'clone' | 'direct' | 'buffered'
+  /** Reads and writes that were needed. */
+  operations: number
+}
+
+/** Devices whose file system has said that it does not clone. */
+const cloneless = new Set<bigint>()
+const cloneRefusals: readonly number[] = ['ENOSYS', 'ENOTTY', 'EOPNOTSUPP', 'EXDEV'].map(code => -os.errno[code as 'ENOSYS'])
+
+class FileCopy {
+  readonly #target: CopyTarget
+  #source: OpenFile | null = null
+  #pipeline: Pipeline | null = null
+  #aborted = false
+
+  constructor(readonly plan: CopyPlan, readonly sourcePath: Path, readonly targetPath: Path) {
+    this.#target = new CopyTarget(plan, targetPath)
+  }
+
+  async run(): Promise<CopyResult> {
+    const { ring, signal } = this.plan
+    const use = ring.use()
+    const forget = signal === undefined ? null : onAbort(signal, () => this.#abort())
+    const began = performance.now()
+    try {
+      const done = await this.#copy()
+      await this.#target.close() // which may be where a server says that it has no room
+      this.#throwIfAborted()
+      await this.#target.commit()
+      return { ...done, seconds: (performance.now() - began) / 1000 }
+    } catch (error) {
+      const notRemoved = this.#target.removePartial()
+      const cause = this.#aborted ? abortError(signal!.reason) : error as Error
+      throw notRemoved === null ? cause : Object.assign(cause, { notRemoved })
+    } finally {
+      forget?.()
+      use.leaving()
+      await this.#close()
+      use.left()
+    }
+  }
+
+  async #copy(): Promise<Omit<CopyResult, 'seconds'>> {
+    const { ring, signal, flush, atomic } = this.plan
+    // The source first: if it cannot be read, the target must not have been touched.
+    const source = this.#source = await openFile(ring, this.sourcePath, constants.O_RDONLY, 0, signal)
+    const from = fstatSync(source.fd, { bigint: true }) // just opened: nothing to wait for
+    if (from.isDirectory()) throw errnoError(-EISDIR, 'read', this.sourcePath)
+    await this.#target.open(this.sourcePath, from)
+    this.#throwIfAborted()
+    const done = await this.#clone(source, from) ?? await this.#transfer(source, from)
+    this.#throwIfAborted()
+    await this.#preserve(source, from)
+    if (flush || atomic) await this.#target.sync()
+    this.#throwIfAborted()
+    return done
+  }
+
+  /** Shares blocks; null where they must be copied. */
+  async #clone(source: OpenFile, from: BigIntStats): Promise<Omit<CopyResult, 'seconds'> | null> {
+    const { reflink, onProgress } = this.plan
+    const { file, facts } = this.#target
+    if (reflink === 'never') return null
+    const possible = from.isFile() && facts!.isFile() && from.dev === facts!.dev
+    if (reflink === 'auto' && (!possible || from.size === 0n || cloneless.has(from.dev))) return null
+    const result = possible ? await cloneFile(source.fd, file!.fd) : -EXDEV
+    if (result < 0 && reflink === 'always') throw errnoError(result, 'ioctl', this.targetPath)
+    if (cloneRefusals.includes(result)) cloneless.add(from.dev)
+    if (result < 0) return null
+    const bytes = Number(fstatSync(file!.fd, { bigint: true }).size)
+    onProgress?.(progressOf(bytes, bytes, 0))
+    return { bytes, method: 'clone', operations: 0 }
+  }
+
+  async #transfer(source: OpenFile, from: BigIntStats): Promise<Omit<CopyResult, 'seconds'>> {
+    const { plan } = this
+    const { file, facts } = this.#target
+    const [sourceSeeks, targetSeeks] = [seeks(from), seeks(facts!)]
+    const direct = plan.direct !== false && await this.#setDirect(source.fd, file!.fd, sourceSeeks && targetSeeks)
+    const files: Files = {
+      ring: plan.ring, source, target: file!, sourcePath: this.sourcePath, targetPath: this.targetPath, sourceSeeks, targetSeeks,
+      alignment: direct ? directAlignment : 1, uncached: plan.dropCache && !direct && plan.ring.engine.kind === 'uring', operations: 0
+    }
+    this.#pipeline = new Pipeline(files, plan, from.isFile() ? Number(from.size) : 0)
+    this.#throwIfAborted()
+    const bytes = await this.#pipeline.run()
+    // A hole at its end is not written, and the last block of a direct copy has more than belongs there.
+    if (facts!.isFile()) await this.#settleSize(file!.fd, bytes)
+    if (plan.dropCache && !direct && !files.uncached) for (const { fd } of [source, file!]) this.#check(await dropCache(fd), 'fadvise')
+    return { bytes, method: direct ? 'direct' : 'buffered', operations: files.operations }
+  }
+
+  async #settleSize(fd: number, bytes: number): Promise<void> {
+    const { size } = fstatSync(fd, { bigint: true })
+    if (size !== BigInt(bytes)) await this.#target.truncate(bytes)
+  }
+
+  /** @throws EINVAL where a file system refuses and that is not to be put up with */
+  async #setDirect(source: number, target: number, possible: boolean): Promise<boolean> {
+    // In threads the memory would have to begin on a page by luck.
+    const able = possible && this.plan.ring.engine.kind === 'uring'
+    const { result, refused } = able ? await setDirect(source, target) : { result: -EINVAL, refused: target }
+    if (result >= 0 || this.plan.direct === 'prefer') return result >= 0
+    const error = errnoError(result, 'fcntl', refused === source ? this.sourcePath : this.targetPath)
+    error.message += ' (no direct IO there)'
+    throw error
+  }
+
+  async #preserve(source: OpenFile, from: BigIntStats): Promise<void> {
+    const { mode, ownership, timestamps, xattrs } = this.plan.preserve
+    const { fd } = this.#target.file!
+    // In this order: a change of the owner clears the set-user-id bit, and all of it changes times.
+    if (ownership) await promisify(fchown)(fd, Number(from.uid), Number(from.gid))
+    if (xattrs) this.#check(await copyXattrs(source.fd, fd), 'setxattr')
+    if (mode) await promisify(fchmod)(fd, Number(from.mode) & 0o7777)
+    if (!timestamps) return
+    const result = await copyTimes(source.fd, fd)
+    if (result !== -ENOSYS) this.#check(result, 'futime')
+    else await promisify(futimes)(fd, from.atime, from.mtime)
+  }
+
+  #check(result: number, syscall: string): void {
+    if (result < 0) throw errnoError(result, syscall, this.targetPath)
+  }
+
+  #abort(): void {
+    this.#aborted = true
+    // Not when all is over: what is in flight may never end (a read from a pipe, in a thread).
+    this.#target.removePartial()
+    this.#pipeline?.fail(abortError(this.plan.signal!.reason))
+  }
+
+  #throwIfAborted(): void {
+    if (this.#aborted) throw abortError(this.plan.signal!.reason)
+  }
+
+  async #close(): Promise<void> {
+    const source = this.#source
+    this.#source = null
+    // What went wrong before is what the caller is told.
+    await this.#target.close().catch(() => {})
+    if (source !== null) await closeFile(this.plan.ring, source).catch(() => {})
+  }
+}
+
+/** Whether it has positions to read from and to write to. */
+function seeks(facts: BigIntStats): boolean {
+  return facts.isFile() || facts.isBlockDevice()
+}
+
+/** A failure of one file, as that of the copy: with both paths. */
+function shaped(error: SystemError & { notRemoved?: Error }, source: Path, target: Path): Error {
+  if (typeof error.errno !== 'number') return error
+  const whole = errnoError(error.errno, error.syscall, source, target)
+  if (error.notRemoved !== undefined) Object.assign(whole, { notRemoved: error.notRemoved })
+  whole.cause = error
+  return whole
+}
+
+/**
+ * Copies a file: by sharing its blocks where the file system can (`reflink`), else by reads and writes of the ring,
+ * several at once. Holes stay holes. The target gets the permission bits of the source, less the umask; one that exists
+ * is overwritten, and keeps its own. Pipes and devices are read to their end, and written to as they are.
+ *
+ * Rejects in Node's shape, `ENOSPC: no space left on device, write '/a' -> '/b'`, with `path` and `dest`; the error's
+ * `cause` names the one file that failed. With EINVAL for a file onto itself. Whenever it rejects, the partial target has
+ * been removed (an error that has `notRemoved` says why it could not be), or with `atomic` is what it was before.
+ *
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE by the promise; AbortError
+ */
+export async function copyFile(source: PathLike, target: PathLike, options: CopyOptions = {}): Promise<CopyResult> {
+  const [from, to, plan] = [validPath(source), validPath(target), copyPlan(options)]
+  if (plan.signal?.aborted) throw abortError(plan.signal.reason)
+  try {
+    return await new FileCopy(plan, from, to).run()
+  } catch (error) {
+    throw shaped(error as SystemError, from, to)
+  }
+}

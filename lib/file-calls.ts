@@ -1,0 +1,57 @@
+/** Calls on open files that io_uring has no operation for, on one of libuv's threads. */
+import { constants } from 'node:os'
+import { FileCall, loadNative } from './native.js'
+
+/** Extents that one call looks for: enough that most files need one, few enough that a thread is not held for long. */
+const extentsMax = 256
+const none = new Float64Array()
+const { ENOSYS } = constants.errno
+
+/** Bytes of a file from `start` up to, not including, `end`. */
+export interface Extent { start: number, end: number }
+
+/** @returns what the call gives: a count or 0, a negative errno; -ENOSYS where the addon is not loaded */
+function fileCall(call: number, source: number, target: number, numbers: Float64Array): Promise<number> {
+  const addon = loadNative()
+  if (addon instanceof Error) return Promise.resolve(-ENOSYS)
+  return new Promise(resolve => addon.fileCall(call, source, target, numbers, resolve))
+}
+
+/**
+ * The data of a file between two positions, without its holes, in order. All of it where the file system, or this
+ * machine, does not tell.
+ */
+export async function * dataOf(fd: number, start: number, end: number): AsyncGenerator<Extent> {
+  const numbers = new Float64Array(2 * extentsMax)
+  for (let from = start; from < end;) {
+    numbers[0] = from
+    numbers[1] = end
+    const found = await fileCall(FileCall.extents, fd, -1, numbers)
+    if (found < 0) return yield { start: from, end }
+    for (let i = 0; i < found; i++) yield { start: numbers[2 * i], end: numbers[2 * i + 1] }
+    if (found < extentsMax) return
+    from = numbers[2 * found - 1]
+  }
+}
+
+export function cloneFile(source: number, target: number): Promise<number> {
+  return fileCall(FileCall.clone, source, target, none)
+}
+
+export function copyXattrs(source: number, target: number): Promise<number> {
+  return fileCall(FileCall.copyXattrs, source, target, none)
+}
+
+export function copyTimes(source: number, target: number): Promise<number> {
+  return fileCall(FileCall.copyTimes, source, target, none)
+}
+
+export function dropCache(fd: number): Promise<number> {
+  return fileCall(FileCall.dropCache, fd, -1, none)
+}
+
+/** Past the page cache with both files, or with none. `refused` is then the descriptor that cannot. */
+export async function setDirect(source: number, target: number): Promise<{ result: number, refused: number }> {
+  const numbers = Float64Array.of(target)
+  return { result: await fileCall(FileCall.setDirect, source, target, numbers), refused: numbers[0] }
+}

@@ -1,0 +1,84 @@
+// copyFile: ended by its signal, at any moment.
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { copyFile, Ring } from '../../lib/index.js'
+import { Fifo, sha256OfFile } from '../helpers/copy-tool.js'
+import { notLinux } from '../helpers/descriptors.js'
+import { makeFile } from '../helpers/files.js'
+import { notUring, ringTest } from '../helpers/ring-state.js'
+import { seededFor } from '../helpers/seeded.js'
+
+// Made once: its descriptors are no leak of the test that comes first.
+for (const engine of ['uring', 'threads'] as const) if (engine === 'threads' || !notUring) Ring.shared(engine)
+
+const MiB = 1024 * 1024
+
+for (const engine of ['uring', 'threads'] as const) {
+  const skip = engine === 'uring' && notUring
+  for (const atomic of [false, true]) {
+    ringTest(`an abort at any moment leaves no partial target, and nothing open (${engine}${atomic ? ', atomic' : ''})`, async t => {
+      const random = seededFor(t)
+      const directory = t.testdir()
+      const source = makeFile(join(directory, 'source'), 2 * MiB + 11)
+      const target = join(directory, 'target')
+      let ended = 0
+      for (let i = 0; i < 60; i++) {
+        const old = random.chance()
+        rmSync(target, { force: true })
+        if (old) writeFileSync(target, 'precious')
+        const controller = new AbortController()
+        const copied = copyFile(source.path, target, {
+          engine, atomic, signal: controller.signal, chunkSize: 64 * 1024, depth: random.between(1, 8), reflink: 'never'
+        }).then(() => null, (error: NodeJS.ErrnoException) => error)
+        for (let turns = random.between(0, 60); turns > 0; turns--) await setImmediate()
+        const reason = new Error(`number ${i}`)
+        controller.abort(reason)
+        const error = await copied
+        if (error === null) {
+          t.equal(sha256OfFile(target), source.sha256, 'it was too late: the whole new file')
+        } else {
+          ended++
+          t.match(error, { name: 'AbortError', code: 'ABORT_ERR', cause: reason })
+          // Before the target is opened, what was there is untouched.
+          if (existsSync(target)) t.ok(old && readFileSync(target, 'utf8') === 'precious', 'the old file')
+          else t.notOk(atomic && old, 'with atomic the old file stays')
+        }
+        t.same(readdirSync(directory).filter(name => name !== 'target'), ['source'], 'no temporary file')
+      }
+      t.ok(ended > 0, `${ended} of 60 were ended`)
+    }, skip)
+  }
+}
+
+ringTest('a signal that was aborted before opens nothing', async t => {
+  const directory = t.testdir({ target: 'precious' })
+  const reason = new Error('before')
+  await t.rejects(copyFile(join(directory, 'none'), join(directory, 'target'), { signal: AbortSignal.abort(reason) }), { name: 'AbortError', cause: reason })
+  t.equal(readFileSync(join(directory, 'target'), 'utf8'), 'precious')
+})
+
+ringTest('a copy that waits for a pipe is ended, and its target gone at once', async t => {
+  const directory = t.testdir()
+  const fifo = new Fifo(join(directory, 'source'))
+  const target = join(directory, 'target')
+  const controller = new AbortController()
+  const copied = copyFile(fifo.path, target, { signal: controller.signal })
+  await fifo.feed(Buffer.alloc(MiB))
+  t.ok(existsSync(target), 'the copy is in its middle')
+  controller.abort()
+  t.notOk(existsSync(target), 'not when it has ended: it might never')
+  await t.rejects(copied, { name: 'AbortError' })
+  fifo.close()
+}, notUring || notLinux)
+
+ringTest('a copy that waits for its limit is ended as well', async t => {
+  const directory = t.testdir()
+  const source = makeFile(join(directory, 'source'), MiB)
+  const controller = new AbortController()
+  const copied = copyFile(source.path, join(directory, 'target'), { signal: controller.signal, bytesPerSecondMax: 1, reflink: 'never', onProgress() {} })
+  while (!existsSync(join(directory, 'target'))) await setImmediate()
+  controller.abort()
+  await t.rejects(copied, { name: 'AbortError' })
+  t.notOk(existsSync(join(directory, 'target')))
+})

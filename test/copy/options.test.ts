@@ -1,0 +1,195 @@
+// copyFile: each option does what it says.
+import { execFileSync } from 'node:child_process'
+import { chmodSync, chownSync, lstatSync, readdirSync, readFileSync, statSync, symlinkSync, utimesSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { BufferPool, copyFile, Ring } from '../../lib/index.js'
+import type { CopyProgress } from '../../lib/index.js'
+import { sha256OfFile } from '../helpers/copy-tool.js'
+import { notLinux } from '../helpers/descriptors.js'
+import { makeFile } from '../helpers/files.js'
+import { notUring, ringTest } from '../helpers/ring-state.js'
+import { thrown } from '../helpers/stream-events.js'
+
+// Made once: its descriptors are no leak of the test that comes first.
+for (const engine of ['uring', 'threads'] as const) if (engine === 'threads' || !notUring) Ring.shared(engine)
+
+const MiB = 1024 * 1024
+
+ringTest('progress never goes back, and ends with everything', async t => {
+  const directory = t.testdir()
+  const source = makeFile(join(directory, 'source'), 5 * MiB + 1)
+  for (const reflink of ['auto', 'never'] as const) {
+    const seen: CopyProgress[] = []
+    await copyFile(source.path, join(directory, 'target'), { reflink, bytesPerSecondMax: 20 * MiB, onProgress: each => { seen.push(each) } })
+    t.same(seen.at(-1)!.copiedBytes, source.content.length)
+    for (const [i, { copiedBytes, totalBytes }] of seen.entries()) {
+      t.equal(totalBytes, source.content.length)
+      t.ok(copiedBytes >= (seen[i - 1]?.copiedBytes ?? 0), `${copiedBytes}`)
+    }
+    t.ok(seen.at(-1)!.bytesPerSecond > 0)
+    t.ok(seen.length > 2, `${seen.length} reports`)
+  }
+})
+
+ringTest('a limit is kept, for it splits the copy into pieces', async t => {
+  const source = makeFile(join(t.testdir(), 'source'), 100_000)
+  const { seconds, operations } = await copyFile(source.path, `${source.path}-2`, { bytesPerSecondMax: 500_000, reflink: 'never' })
+  // The first piece is free: 49152 bytes at once, and the rest in its time.
+  t.ok(seconds >= (100_000 - 50_000) / 500_000, `${seconds} s`)
+  t.ok(operations >= 6, `${operations}`)
+  t.equal(sha256OfFile(`${source.path}-2`), source.sha256)
+})
+
+ringTest('a new file has the mode bits of the source less the umask, an old one its own, and preserve keeps all', async t => {
+  const directory = t.testdir()
+  const source = makeFile(join(directory, 'source'), 10)
+  const target = join(directory, 'target')
+  chmodSync(source.path, 0o6777)
+  const umask = process.umask(0o027)
+  try {
+    await copyFile(source.path, target)
+    t.equal(statSync(target).mode & 0o7777, 0o750)
+    chmodSync(target, 0o604)
+    await copyFile(source.path, target)
+    t.equal(statSync(target).mode & 0o7777, 0o604)
+    await copyFile(source.path, target, { atomic: true })
+    t.equal(statSync(target).mode & 0o7777, 0o604, 'a file that replaces another has its mode')
+    await copyFile(source.path, target, { preserve: { mode: true } })
+    t.equal(statSync(target).mode & 0o7777, 0o6777)
+  } finally {
+    process.umask(umask)
+  }
+})
+
+ringTest('timestamps are preserved to the nanosecond', async t => {
+  const source = makeFile(join(t.testdir(), 'source'), 70_000)
+  const target = `${source.path}-2`
+  execFileSync('touch', ['-d', '2001-02-03 04:05:06.123456789', source.path])
+  await copyFile(source.path, target, { preserve: { timestamps: true } })
+  t.equal(lstatSync(target, { bigint: true }).mtimeNs, lstatSync(source.path, { bigint: true }).mtimeNs)
+  t.equal(lstatSync(target, { bigint: true }).mtimeNs % 1_000_000_000n, 123456789n)
+  utimesSync(target, 1, 2)
+  await copyFile(source.path, target)
+  t.not(statSync(target).mtimeMs, statSync(source.path).mtimeMs, 'not unless asked for')
+}, notLinux)
+
+ringTest('ownership is preserved', async t => {
+  const source = makeFile(join(t.testdir(), 'source'), 10)
+  chownSync(source.path, 1234, 4321)
+  chmodSync(source.path, 0o4755)
+  await copyFile(source.path, `${source.path}-2`, { preserve: true })
+  const { uid, gid, mode } = statSync(`${source.path}-2`)
+  t.same({ uid, gid, mode: mode & 0o7777 }, { uid: 1234, gid: 4321, mode: 0o4755 })
+}, process.getuid?.() === 0 ? false : 'only root may give files away')
+
+ringTest('extended attributes are preserved', async t => {
+  const source = makeFile(join(t.testdir(), 'source'), 10)
+  const [target, other] = [`${source.path}-2`, `${source.path}-3`]
+  const set = "import os,sys; os.setxattr(sys.argv[1], 'user.colour', b'blue'); os.setxattr(sys.argv[1], 'user.long', b'x' * 1000)"
+  const refused = thrown(() => execFileSync('python3', ['-c', set, source.path], { stdio: 'pipe' }))
+  if (refused !== undefined) return void t.pass('extended attributes', { skip: `none here: ${refused.message.trim().split('\n').at(-1)}` })
+  await copyFile(source.path, target, { preserve: { xattrs: true } })
+  await copyFile(source.path, other)
+  const show = 'import os,sys; print([(n, os.getxattr(sys.argv[1], n)) for n in sorted(os.listxattr(sys.argv[1])) if n[:5] == "user."])'
+  const shown = (path: string): string => execFileSync('python3', ['-c', show, path], { encoding: 'utf8' })
+  t.match(shown(source.path), 'blue')
+  t.equal(shown(target), shown(source.path))
+  t.equal(shown(other), '[]\n', 'not unless asked for')
+}, notLinux)
+
+for (const engine of ['uring', 'threads'] as const) {
+  ringTest(`direct copies of any length are whole, or refused with a reason (${engine})`, async t => {
+    const directory = t.testdir()
+    const target = join(directory, 'target')
+    for (const length of [0, 1, 511, 4095, 4096, 4097, MiB - 1, MiB, MiB + 1, 9 * MiB + 4096, 10 * MiB + 777]) {
+      const source = makeFile(join(directory, 'source'), length)
+      const { method } = await copyFile(source.path, target, { engine, direct: 'prefer', reflink: 'never' })
+      t.match(method, /^(direct|buffered)$/)
+      t.equal(sha256OfFile(target), source.sha256, `${length} bytes, ${method}`)
+      t.equal(statSync(target).size, length)
+    }
+    const { method } = await copyFile('/proc/version', target, { engine, direct: 'prefer' })
+    t.equal(method, 'buffered', 'procfs has none')
+    await t.rejects(copyFile('/proc/version', target, { engine, direct: true }), { code: 'EINVAL', syscall: 'fcntl', cause: { message: /no direct IO/ } })
+    t.throws(() => statSync(target), { code: 'ENOENT' })
+  }, engine === 'uring' && notUring || notLinux)
+
+  ringTest(`direct copies that find the ring's memory used up have their own (${engine})`, async t => {
+    const directory = t.testdir()
+    const source = makeFile(join(directory, 'source'), 5 * MiB + 777)
+    const pool = new BufferPool(Ring.shared(engine), { bufferSize: MiB, count: 8 })
+    const held = await Promise.all(Array.from({ length: 8 }, () => pool.acquire()))
+    await copyFile(source.path, join(directory, 'target'), { engine, direct: 'prefer', reflink: 'never' })
+    for (const each of held) each.release()
+    pool.close()
+    t.equal(sha256OfFile(join(directory, 'target')), source.sha256)
+  }, engine === 'uring' && notUring || notLinux)
+
+  ringTest(`dropCache leaves nothing of the file in the page cache (${engine})`, async t => {
+    const directory = t.testdir()
+    const source = makeFile(join(directory, 'source'), 4 * MiB + 5)
+    execFileSync('sync', [source.path])
+    execFileSync('dd', [`if=${source.path}`, 'iflag=nocache', 'count=0', 'status=none'])
+    if (cachedPages(t, source.path) !== 0) return void t.pass('dropping pages', { skip: 'nothing can be dropped here' })
+    const target = join(directory, 'target')
+    await copyFile(source.path, target, { engine, reflink: 'never', dropCache: true, flush: true })
+    t.equal(cachedPages(t, source.path), 0, 'of the source')
+    t.equal(cachedPages(t, target), 0, 'of the target')
+    t.equal(sha256OfFile(target), source.sha256)
+  }, engine === 'uring' && notUring || noFincore())
+}
+
+ringTest('atomic replaces what a link leads to, and the link stays', async t => {
+  const directory = t.testdir({ old: 'old', folder: {} })
+  const source = makeFile(join(directory, 'source'), 1000)
+  symlinkSync('../old', join(directory, 'folder', 'link'))
+  const before = statSync(join(directory, 'old')).ino
+  await copyFile(source.path, join(directory, 'folder', 'link'), { atomic: true })
+  t.ok(lstatSync(join(directory, 'folder', 'link')).isSymbolicLink())
+  t.equal(sha256OfFile(join(directory, 'old')), source.sha256)
+  t.not(statSync(join(directory, 'old')).ino, before, 'by another file')
+  t.same(readdirSync(directory).sort(), ['folder', 'old', 'source'])
+  await copyFile(source.path, join(directory, 'new'), { atomic: true, force: false })
+  t.equal(sha256OfFile(join(directory, 'new')), source.sha256)
+  t.same(readdirSync(directory).sort(), ['folder', 'new', 'old', 'source'])
+})
+
+ringTest('flush and atomic sync by the ring, the others do not', async t => {
+  const directory = t.testdir()
+  const source = makeFile(join(directory, 'source'), 1000)
+  const ring = new Ring()
+  const syncs = async (options: object): Promise<number> => {
+    const monitor = ring.monitor()
+    await copyFile(source.path, join(directory, 'target'), { ring, ...options })
+    monitor.stop()
+    return monitor.summary().fsync?.count ?? 0
+  }
+  t.equal(await syncs({}), 0)
+  t.equal(await syncs({ flush: true }), 1)
+  t.equal(await syncs({ atomic: true }), 2, 'the file, and its directory')
+  await ring.close()
+})
+
+ringTest('reflink: always clones or fails, never copies, and auto does what can be done', async t => {
+  const directory = t.testdir()
+  const source = makeFile(join(directory, 'source'), 200_000)
+  const target = join(directory, 'target')
+  t.equal((await copyFile(source.path, target, { reflink: 'never' })).method, 'buffered')
+  const { method } = await copyFile(source.path, target)
+  const cloned = await copyFile(source.path, target, { clone: true }).then(({ method }) => method, (error: NodeJS.ErrnoException) => error)
+  if (typeof cloned === 'string') t.same([method, cloned], ['clone', 'clone'])
+  else t.match(cloned, { code: /^(EOPNOTSUPP|ENOTSUP|ENOTTY|EXDEV|ENOSYS)$/, syscall: 'ioctl', path: source.path, dest: target })
+  if (typeof cloned !== 'string') t.throws(() => readFileSync(target), { code: 'ENOENT' })
+  else t.equal(sha256OfFile(target), source.sha256)
+})
+
+function noFincore(): string | false {
+  return notLinux || (thrown(() => execFileSync('fincore', ['--version'], { stdio: 'pipe' })) !== undefined && 'fincore of util-linux is not here')
+}
+
+function cachedPages(t: Test, path: string): number {
+  const pages = execFileSync('fincore', ['-n', '-o', 'PAGES', path], { encoding: 'utf8' })
+  t.comment(`${path}: ${pages.trim()} pages`)
+  return Number(pages)
+}

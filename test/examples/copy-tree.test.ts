@@ -1,0 +1,71 @@
+/** uring-copy: several sources, directories, and the options of copyFile. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync, truncateSync, writeFileSync, chmodSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { copy } from '../helpers/copy-tool.js'
+import { patterned } from '../helpers/seeded.js'
+
+function makeTree(root: string): void {
+  mkdirSync(join(root, 'a/b/empty'), { recursive: true })
+  for (let i = 0; i < 200; i++) writeFileSync(join(root, i % 2 ? 'a' : 'a/b', `file-${i}`), patterned(i * 37, i + 1))
+  writeFileSync(join(root, 'large'), patterned(3_000_001))
+  writeFileSync(join(root, 'hole'), 'x')
+  truncateSync(join(root, 'hole'), 50_000_000)
+  symlinkSync('nowhere', join(root, 'a/link'))
+  chmodSync(join(root, 'a/b/file-0'), 0o640)
+  chmodSync(join(root, 'a/b'), 0o550)
+}
+
+t.test('a tree is copied with its modes, links and holes', async t => {
+  const dir = t.testdir({ source: {}, into: {} })
+  makeTree(join(dir, 'source'))
+  for (const [target, result] of [['new', 'new'], ['into', 'into/source']]) {
+    const { code, stdout, stderr } = await copy(['-r', '--json', '--verify', join(dir, 'source'), join(dir, target)])
+    t.equal(code, 0, stderr)
+    t.match(JSON.parse(stdout), { files: 202, directories: 4, links: 1 })
+    execFileSync('diff', ['-r', '--no-dereference', join(dir, 'source'), join(dir, result)])
+    t.equal(readlinkSync(join(dir, result, 'a/link')), 'nowhere')
+    t.equal(statSync(join(dir, result, 'a/b')).mode & 0o7777, 0o550)
+    t.equal(statSync(join(dir, result, 'a/b/file-0')).mode & 0o7777, 0o640)
+    t.ok(statSync(join(dir, result, 'hole')).blocks <= 16)
+  }
+  execFileSync('chmod', ['-R', 'u+w', dir])
+})
+
+t.test('several sources go into a directory, and only there', async t => {
+  const dir = t.testdir({ one: '1', two: '22', into: {} })
+  const at = (name: string): string => join(dir, name)
+  t.equal((await copy([at('one'), at('two'), at('into')])).code, 0)
+  t.same(readdirSync(at('into')).sort(), ['one', 'two'])
+  const again = await copy([at('one'), at('two'), at('into')])
+  t.equal(again.code, 1)
+  t.match(again.stderr, /^uring-copy: EEXIST: .*into\/(one|two)' \(--force overwrites it\)\n$/)
+  t.match((await copy([at('one'), at('two'), at('none')])).stderr, 'several files need a directory')
+  t.match((await copy([at('one'), at('one'), at('into')])).stderr, 'two of the sources')
+  t.match((await copy([at('one'), at('into'), at('into')])).stderr, '--recursive')
+})
+
+t.test('a directory is not copied into itself', async t => {
+  const dir = t.testdir({ source: { file: 'x' } })
+  const { code, stderr } = await copy(['-r', join(dir, 'source'), join(dir, 'source/inner')])
+  t.equal(code, 1)
+  t.match(stderr, 'or inside of it')
+  t.notOk(existsSync(join(dir, 'source/inner')))
+})
+
+t.test('--dry-run tells what would be done, and does nothing', async t => {
+  const dir = t.testdir({ source: { file: 'x' } })
+  const { code, stdout } = await copy(['-r', '--dry-run', join(dir, 'source'), join(dir, 'target')])
+  t.equal(code, 0)
+  t.match(stdout, `${join(dir, 'source', 'file')} -> ${join(dir, 'target', 'file')}\n`)
+  t.match(stdout, '1 files, 1 B\n')
+  t.notOk(existsSync(join(dir, 'target')))
+})
+
+t.test('--preserve keeps times, of directories too', async t => {
+  const dir = t.testdir({ source: { inner: { file: 'x' } } })
+  for (const name of ['source', 'source/inner', 'source/inner/file']) execFileSync('touch', ['-d', '2001-02-03', join(dir, name)])
+  t.equal((await copy(['-r', '-p', join(dir, 'source'), join(dir, 'target')])).code, 0)
+  for (const name of ['', 'inner', 'inner/file']) t.equal(lstatSync(join(dir, 'target', name)).mtimeMs, lstatSync(join(dir, 'source', name)).mtimeMs)
+})
