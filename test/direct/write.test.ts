@@ -8,7 +8,7 @@ import { notUring, ringTest } from '../helpers/ring-state.js'
 import { patterned, seededFor } from '../helpers/seeded.js'
 import { closing, endAndClose, writeOne } from '../helpers/stream-events.js'
 
-const chunkSize = 8192
+const chunkSize = 65_536 // the smallest slot
 const edges = [0, 1, 511, 512, 4095, 4096, 4097, chunkSize - 1, chunkSize, chunkSize + 1]
 
 /** A file as it must look after `content` was written at `start` of it. */
