@@ -30,7 +30,8 @@ async function followed(path: Path): Promise<Path> {
   }
   try {
     const next = await readlink(path, 'latin1')
-    return await followed(mapped(path, from => resolve(dirname(from), typeof path === 'string' ? Buffer.from(next, 'latin1').toString() : next)))
+    const named = typeof path === 'string' ? Buffer.from(next, 'latin1').toString() : next
+    return await followed(mapped(path, from => resolve(dirname(from), named)))
   } catch (error) {
     if (codeOf(error) !== 'EINVAL' && codeOf(error) !== 'ENOENT') throw error
     return path // nothing is there yet

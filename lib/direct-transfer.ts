@@ -72,7 +72,8 @@ export class DirectTransfers {
     try {
       let filled = 0
       for (;;) {
-        const moved = filled + await this.#move(Opcode.read, buffer, filled, plus(place, filled - skip), ceilTo(unit, skip + size) - filled, signal)
+        const length = ceilTo(unit, skip + size) - filled
+        const moved = filled + await this.#move(Opcode.read, buffer, filled, plus(place, filled - skip), length, signal)
         // A read that ends within a unit has come to the end of the file.
         if (moved === filled || moved % unit !== 0 || moved >= skip + size) {
           const bytes = Math.max(0, Math.min(moved - skip, size))

@@ -28,7 +28,7 @@ export interface WriteBehindOptions {
   ring: Ring
   file: OpenFile
   facts: FileFacts
-  /** What takes whole units (a DirectWriteBehind knows how); null: everything goes through the page cache. Its file's size and position are known. */
+  /** What takes whole units, for a DirectWriteBehind; null: everything goes through the page cache. */
   direct?: DirectFile | null
   /** RWF_* of each write. */
   writeFlags?: number
