@@ -11,8 +11,8 @@ export class ArenaBuffer implements EngineBuffer {
     readonly byteLength: number, readonly freed: () => void
   ) {}
 
-  lend(length: number): Buffer {
-    return this.native.lease(this.arenaOffset, length)!
+  lend(length: number, offset = 0): Buffer {
+    return this.native.lease(this.arenaOffset + offset, length)!
   }
 
   reclaim(lent: Buffer): void {

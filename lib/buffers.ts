@@ -1,5 +1,5 @@
 /** Loans of an engine's memory: chunks that go back to where they came from. */
-import type { EngineBuffer } from './engine.js'
+import type { Engine, EngineBuffer } from './engine.js'
 import { onAbort, validateSignal } from './abort.js'
 import { abortError, invalidState } from './errors.js'
 import { operationBytesMax, validateInteger } from './options.js'
@@ -9,11 +9,15 @@ const kLease = Symbol('lease')
 /** Leases given to consumers and not yet released. */
 let lent = 0
 
-/** An engine's buffer, out until `release` gives it back to `home`. */
+/** An engine's buffer, counted by those who use it; when the last has released it, it goes back to `home`. */
 export class Loan {
   private _chunk: Buffer | null = null
+  private _references = 1
 
-  constructor(readonly buffer: EngineBuffer, readonly length: number, readonly home: (buffer: EngineBuffer) => void) {}
+  /** @param offset of the first byte in the buffer */
+  constructor(
+    readonly buffer: EngineBuffer, readonly length: number, readonly home: (buffer: EngineBuffer) => void, readonly offset = 0
+  ) {}
 
   /** Its bytes as a Buffer, made when someone wants to see them: from window to window nobody does. */
   get chunk(): Buffer {
@@ -21,22 +25,28 @@ export class Loan {
   }
 
   protected lend(): Buffer {
-    return this.buffer.lend(this.length)
+    return this.buffer.lend(this.length, this.offset)
   }
 
-  /** Every view of the chunk has length 0 afterwards. */
+  retain(): void {
+    this._references++
+  }
+
+  /** After the last, every view of the chunk has length 0. */
   release(): void {
+    if (--this._references === 0) this.ended()
+  }
+
+  protected ended(): void {
     if (this._chunk !== null) this.buffer.reclaim(this._chunk)
     this.home(this.buffer)
   }
 }
 
-/** A loan to consumers, counted by those who use it; the last to release it ends the loan. */
+/** A loan to consumers. */
 export class Lease extends Loan {
-  private _references = 1
-
-  constructor(buffer: EngineBuffer, length: number, home: (buffer: EngineBuffer) => void) {
-    super(buffer, length, home)
+  constructor(buffer: EngineBuffer, length: number, home: (buffer: EngineBuffer) => void, offset?: number) {
+    super(buffer, length, home, offset)
     lent++
   }
 
@@ -46,14 +56,9 @@ export class Lease extends Loan {
     return chunk
   }
 
-  retain(): void {
-    this._references++
-  }
-
-  override release(): void {
-    if (--this._references > 0) return
+  protected override ended(): void {
     lent--
-    super.release()
+    super.ended()
   }
 }
 
@@ -74,13 +79,12 @@ export class WindowBuffers {
   /**
    * @param bytes of each buffer
    * @param keep so many at most when nobody uses them
+   * @param pages they begin on a page
    */
-  constructor(
-    readonly source: { acquireBuffer(bytes: number): EngineBuffer }, readonly bytes: number, readonly keep: number
-  ) {}
+  constructor(readonly source: Engine, readonly bytes: number, readonly keep: number, readonly pages: boolean) {}
 
   acquire(): EngineBuffer {
-    return this._free.pop() ?? this.source.acquireBuffer(this.bytes)
+    return this._free.pop() ?? (this.pages ? this.source.acquirePages(this.bytes) : this.source.acquireBuffer(this.bytes))
   }
 
   readonly release = (buffer: EngineBuffer): void => {

@@ -156,6 +156,12 @@ export class ThreadsEngine implements Engine {
     return new HeapBuffer(bytes)
   }
 
+  readonly aligns = false
+
+  acquirePages(bytes: number): EngineBuffer {
+    return this.acquireBuffer(bytes)
+  }
+
   /** V8 starts large ArrayBuffers behind malloc's header, 16 bytes into a page; where it does not, copies are slower. */
   pageOffset(): number {
     return 16

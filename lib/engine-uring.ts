@@ -168,9 +168,19 @@ export class UringEngine implements Engine {
   }
 
   acquireBuffer(bytes: number): EngineBuffer {
+    return this.#arenaBuffer(bytes) ?? new HeapBuffer(bytes)
+  }
+
+  readonly aligns = true
+
+  acquirePages(bytes: number): EngineBuffer {
+    return this.#arenaBuffer(bytes) ?? new HeapBuffer(bytes, memory => this.pageOffset(memory))
+  }
+
+  #arenaBuffer(bytes: number): EngineBuffer | null {
     if (this.#closed) throw invalidState('the ring is closed')
     const offset = this.#canLease() ? this.#native.acquireBuffer(bytes) : -1
-    if (offset < 0) return new HeapBuffer(bytes)
+    if (offset < 0) return null
     this.#buffersInUse++
     return new ArenaBuffer(this, this.#native, offset, bytes, this.#freed)
   }

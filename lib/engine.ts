@@ -63,8 +63,8 @@ export interface EngineBuffer {
   readonly arenaOffset: number
   /** Its bytes, where JavaScript may see them; null in the arena, which is seen through leases. */
   readonly bytes: Uint8Array | null
-  /** The first `length` bytes as a Buffer, until `reclaim`. */
-  lend(length: number): Buffer
+  /** `length` bytes from `offset` on, which is 0 by default, as a Buffer until `reclaim`. */
+  lend(length: number, offset?: number): Buffer
   /** Takes back what was lent: every view of it has length 0 afterwards. */
   reclaim(lent: Buffer): void
   /** Copies bytes from `offset` on to the beginning of `target`, as far as it has room. */
@@ -190,6 +190,10 @@ export interface Engine {
   /** Moves the descriptor's own position, as reads and writes without a position would have. */
   seek(fd: number, position: number): void
   acquireBuffer(bytes: number): EngineBuffer
+  /** Whether it has memory that begins on a page, */
+  readonly aligns: boolean
+  /** and such memory, for direct IO. */
+  acquirePages(bytes: number): EngineBuffer
   /** How many bytes its memory begins behind a boundary of 4 KiB. */
   pageOffset(memory: Uint8Array): number
   stats(): EngineStats

@@ -84,6 +84,13 @@ export function abortError(cause?: unknown): Error {
   return Object.assign(new Error('The operation was aborted', options), { name: 'AbortError', code: 'ABORT_ERR' })
 }
 
+/** Why a file cannot be read or written past the page cache. */
+export function directUnavailable(code: string, reason: string, path?: string | Buffer): Error & { code: string } {
+  const place = path === undefined ? '' : ` of '${path.toString()}'`
+  const remedy = 'direct: \'prefer\' goes on through the page cache'
+  return coded(new Error(`Direct IO${place} is not available (${code}): ${reason}; ${remedy}`), 'ERR_DIRECT_UNAVAILABLE')
+}
+
 /** Why there is no io_uring here, and what helps. */
 export function uringUnavailable(code: string, reason: string): Error & { code: string } {
   const error = new Error(`io_uring is not available (${code}): ${reason}`)

@@ -5,10 +5,11 @@ import type { Memory } from './memory.js'
 import { bytesOf } from './memory.js'
 import { chunkSizeOf, chunkSizeWritten, depthOf } from './options.js'
 import type { PathLike } from './path.js'
-import { StreamFile } from './stream-file.js'
+import { createWriteBehind } from './direct-write-behind.js'
 import type { WritableStreamOptions } from './web-stream-options.js'
 import { onOptionalAbort, writableOptions } from './web-stream-options.js'
-import { WriteBehind } from './write-behind.js'
+import type { WriteBehind } from './write-behind.js'
+import { WrittenFile } from './written-file.js'
 
 /** What a stream is to its sink; the Web's WritableStreamDefaultController is one. */
 export interface SinkController {
@@ -22,7 +23,7 @@ interface Waiting { resolve: () => void, reject: (error: unknown) => void }
 export class FileSink {
   /** Resolves when the file is open, or with the error that kept it from that. Never rejects. */
   readonly opening: Promise<Error | null>
-  readonly file: StreamFile
+  readonly file: WrittenFile
   private readonly _options: WritableStreamOptions
   private readonly _chunkSize: number
   private readonly _writeBehind: number
@@ -38,9 +39,9 @@ export class FileSink {
   /** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
   constructor(path: PathLike | null | undefined, options?: WritableStreamOptions) {
     const given = this._options = writableOptions(options)
-    this._writeBehind = depthOf(given.writeBehind, 'options.writeBehind')
+    this._writeBehind = depthOf(given.writeBehind, 'options.writeBehind', given.direct)
     this._chunkSize = chunkSizeOf(given, chunkSizeWritten)
-    this.file = new StreamFile(path, given, [])
+    this.file = new WrittenFile(path, given)
     this.file.use(() => this._lose())
     this.opening = given.signal?.aborted ? Promise.resolve(null) : this._open()
     this._forgetSignal = onOptionalAbort(given.signal, reason => this._interrupt(reason))
@@ -49,6 +50,16 @@ export class FileSink {
   private _open(): Promise<Error | null> {
     const { flags = 'w', mode = 0o666 } = this._options
     return new Promise(resolve => this.file.open(flags, mode, resolve))
+  }
+
+  /** Whether it writes past the page cache. */
+  direct = false
+
+  /** Where what is known to be on the disk ends. */
+  get flushedPosition(): number {
+    const window = this._window
+    if (window === null) return this._options.start ?? 0
+    return this.file.isDurable ? window.position : window.flushedPosition
   }
 
   /** Bytes in the file, without a gap. */
@@ -72,11 +83,14 @@ export class FileSink {
   }
 
   private _makeWindow(): void {
-    const { ring, file, facts } = this.file
-    this._window = new WriteBehind({
+    const { ring, file, facts, direct, writeFlags } = this.file
+    this.direct = direct !== null
+    this._window = createWriteBehind({
       ring,
       file: file!,
       facts,
+      direct,
+      writeFlags,
       start: this._options.start,
       chunkSize: this._chunkSize,
       writeBehind: this._writeBehind,
@@ -152,8 +166,7 @@ export class FileSink {
     window.flush()
     while (this._ending !== null || window.pendingBytes > 0) await this._wait()
     if (this._options.start === undefined) this.file.leaveAt(window.written)
-    let failure: Error | null = null
-    if (this._options.flush) failure = await new Promise(resolve => this.file.sync(resolve))
+    const failure = await new Promise<Error | null>(resolve => this.file.finish(window.position, resolve))
     await this._end()
     if (failure !== null) throw failure
   }
@@ -193,10 +206,9 @@ export class FileSink {
     this.file.leave()
     await this.opening
     const window = this._window
-    if (window !== null) {
-      await new Promise<void>(resolve => window.close(resolve))
-      if (window.error !== null) await new Promise<void>(resolve => this.file.cutAt(window.position, resolve))
-    }
+    if (window !== null) await new Promise<void>(resolve => window.close(resolve))
+    const failed = window !== null && window.error !== null
+    await new Promise<void>(resolve => this.file.abandon(window?.position ?? 0, failed, resolve))
     await this.file.end(this._options.autoClose !== false)
   }
 }

@@ -30,6 +30,8 @@ export class FileSource {
   readonly type = 'bytes'
   /** Bytes given to the stream so far. */
   bytesRead = 0
+  /** Whether it reads past the page cache. */
+  direct = false
   /** Resolves when the file is open, or with the error that kept it from that. Never rejects. */
   readonly opening: Promise<Error | null>
   readonly file: StreamFile
@@ -61,7 +63,7 @@ export class FileSource {
   /** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
   constructor(path: PathLike | null | undefined, options?: ReadableStreamOptions) {
     const given = this._options = readableOptions(options)
-    this._readAhead = depthOf(given.readAhead, 'options.readAhead')
+    this._readAhead = depthOf(given.readAhead, 'options.readAhead', given.direct)
     this._chunkSize = chunkSizeOf(given, chunkSizeWeb)
     this._left = (given.end ?? Infinity) - (given.start ?? 0) + 1
     this.file = new StreamFile(path, given, [])
@@ -81,7 +83,8 @@ export class FileSource {
 
   /** What was read ahead cannot be read again, so it must not be dropped. */
   private get _sequential(): boolean {
-    const { regular, position, size } = this.file.facts
+    const { facts: { regular, position, size }, direct } = this.file
+    if (direct !== null) return false
     return !regular || position < 0 || size === 0
   }
 
@@ -110,7 +113,7 @@ export class FileSource {
   private readonly _pulled = (): void => { this._pulling = false }
 
   private _fillsDirectly(bytes: number): boolean {
-    return bytes >= Math.min(directMin, this._chunkSize) && (this._window === null || !this._sequential)
+    return this.file.direct === null && bytes >= Math.min(directMin, this._chunkSize) && (this._window === null || !this._sequential)
   }
 
   /** Gives the stream the next chunk. It serves views from it as well, and keeps what is left over. */
@@ -140,11 +143,13 @@ export class FileSource {
   }
 
   private _makeWindow(leased: boolean): ReadAhead {
-    const { ring, file, facts } = this.file
+    const { ring, file, facts, direct } = this.file
     const { chunkSize } = this._options
+    this.direct = direct !== null
     return new ReadAhead({
       ring,
-      file: file!,
+      file: direct?.file ?? file!,
+      unit: direct?.unit,
       facts,
       start: this._position === currentPosition ? undefined : this._position,
       length: this._left,

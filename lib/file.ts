@@ -1,9 +1,12 @@
 /** UringFile: positional reads and writes of an open file. */
 import { EventEmitter } from 'node:events'
 import type { BigIntStats, StatOptions, Stats } from 'node:fs'
-import { fstat, ftruncate } from 'node:fs'
+import { constants, fstat, ftruncate } from 'node:fs'
 import { promisify } from 'node:util'
 import type { FixedBuffer } from './buffers.js'
+import type { DirectChoice, DirectFile } from './direct.js'
+import { openDirect } from './direct.js'
+import { DirectTransfers } from './direct-transfer.js'
 import type { OpenFile } from './engine.js'
 import { adopt } from './engine.js'
 import { errnoError } from './errors.js'
@@ -17,7 +20,8 @@ import type { Operation } from './operation.js'
 import type { Range } from './operations.js'
 import { ops } from './operations.js'
 import type { EngineChoice } from './options.js'
-import { operationBytesMax } from './options.js'
+import { operationBytesMax, validateDirect } from './options.js'
+import { openFlags } from './open-flags.js'
 import type { RingUse } from './admission.js'
 import { Ring } from './ring.js'
 import type { PathLike } from './path.js'
@@ -34,6 +38,12 @@ export interface OpenOptions {
   /** Default 'auto'. */
   engine?: EngineChoice
   signal?: AbortSignal
+  /**
+   * Past the page cache (O_DIRECT): reads and writes of any position, length and memory, but for those at the file's own
+   * position. `true` fails with ERR_DIRECT_UNAVAILABLE where that is refused; with 'prefer' the file's `direct` is false
+   * then. Default false.
+   */
+  direct?: DirectChoice
 }
 
 interface Abortable { signal?: AbortSignal }
@@ -45,6 +55,8 @@ const kRef = Symbol('kRef')
 const kUnref = Symbol('kUnref')
 
 const EBADF = -9
+/** O_ACCMODE */
+const accessMode = constants.O_RDONLY | constants.O_WRONLY | constants.O_RDWR
 /** Vectors of one write at most (UIO_MAXIOV of the kernel). */
 const vectorMax = 1024
 
@@ -56,16 +68,23 @@ export class UringFile extends EventEmitter {
   readonly ring: Ring
   private readonly _use: RingUse
   private _file: OpenFile | null
+  private _direct: DirectTransfers | null = null
   private _pending = 0
   private _idle: (() => void) | null = null
   private _closing: Promise<void> | null = null
 
   /** @internal */
-  constructor(ring: Ring, fd: number) {
+  constructor(ring: Ring, fd: number, direct: DirectFile | null) {
     super()
     this.ring = ring
     this._use = ring.use()
-    this._file = ring.engine.install(fd)
+    const file = this._file = ring.engine.install(fd)
+    if (direct !== null) this._direct = new DirectTransfers(ring, direct, file, (operation, signal) => this._run(operation, signal))
+  }
+
+  /** Whether it is read and written past the page cache. */
+  get direct(): boolean {
+    return this._direct !== null
   }
 
   /** Its descriptor; -1 once it is closed. */
@@ -87,6 +106,7 @@ export class UringFile extends EventEmitter {
     const { buffer, bytes, position } = readArguments(args)
     if (bytes.byteLength === 0) return { bytesRead: 0, buffer }
     const signal = signalOf(args)
+    if (this._direct !== null && position !== null) return { bytesRead: await this._direct.read(bytes, position, signal), buffer }
     if (bytes.byteLength <= operationBytesMax) {
       return { bytesRead: await this._run(ops.read(this._opened, bytes, position), signal), buffer }
     }
@@ -107,6 +127,7 @@ export class UringFile extends EventEmitter {
     const { buffer, bytes, position } = writeArguments(args)
     if ((buffer as Memory).byteLength === 0) return { bytesWritten: 0, buffer }
     const signal = signalOf(args)
+    if (this._direct !== null && position !== null) return { bytesWritten: await this._direct.write(bytes, position, signal), buffer }
     const bytesWritten = await this._pieces(bytes, position, true, (piece, at) =>
       this._run(ops.write(this._opened, piece, at), signal))
     return { bytesWritten, buffer }
@@ -201,22 +222,22 @@ export class UringFile extends EventEmitter {
 
   /** A stream that reads from this file, and closes it unless `autoClose` is false. */
   createReadStream(options: Omit<ReadStreamOptions, 'fd' | 'fs'> = {}): UringReadStream {
-    return new UringReadStream(null, { ...options, ring: this.ring, fd: this })
+    return new UringReadStream(null, { direct: this.direct, ...options, ring: this.ring, fd: this })
   }
 
   /** A stream that writes to this file, and closes it unless `autoClose` is false. */
   createWriteStream(options: Omit<WriteStreamOptions, 'fd' | 'fs'> = {}): UringWriteStream {
-    return new UringWriteStream(null, { ...options, ring: this.ring, fd: this })
+    return new UringWriteStream(null, { direct: this.direct, ...options, ring: this.ring, fd: this })
   }
 
   /** A Web stream that reads from this file, and closes it unless `autoClose` is false. */
   readableStream(options: Omit<ReadableStreamOptions, 'fd'> = {}): UringReadableStream {
-    return new UringReadableStream(null, { ...options, ring: this.ring, fd: this })
+    return new UringReadableStream(null, { direct: this.direct, ...options, ring: this.ring, fd: this })
   }
 
   /** A Web stream that writes to this file, and closes it unless `autoClose` is false. */
   writableStream(options: Omit<WritableStreamOptions, 'fd'> = {}): UringWritableStream {
-    return new UringWritableStream(null, { ...options, ring: this.ring, fd: this })
+    return new UringWritableStream(null, { direct: this.direct, ...options, ring: this.ring, fd: this })
   }
 
   private get _opened(): OpenFile {
@@ -264,6 +285,7 @@ export class UringFile extends EventEmitter {
     this._use.leaving()
     this.ring.engine.forget(file)
     try {
+      if (this._direct !== null) await closeFile(this.ring, this._direct.direct.file)
       await this.ring.submit(ops.close(file.fd))
     } finally {
       this._use.left()
@@ -273,6 +295,24 @@ export class UringFile extends EventEmitter {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
+}
+
+async function closeFile(ring: Ring, file: OpenFile): Promise<void> {
+  ring.engine.forget(file)
+  await ring.submit(ops.close(file.fd))
+}
+
+/** Null where direct IO is not to be had and only preferred. */
+async function directOf(ring: Ring, fd: number, path: string | Buffer, flags: number, choice: DirectChoice): Promise<DirectFile | null> {
+  return new Promise((resolve, reject) => {
+    ring.engine.inspect(fd, (error, facts) => {
+      if (error !== null) return reject(error)
+      openDirect(ring, fd, facts, flags & accessMode, path, (refused, direct) => {
+        if (refused === null || choice === 'prefer') resolve(direct)
+        else reject(refused)
+      })
+    })
+  })
 }
 
 function signalOf(args: readonly unknown[]): AbortSignal | undefined {
@@ -298,10 +338,17 @@ function later(position: number | bigint | null, bytes: number): number | bigint
  * @param flags as in node:fs. Default 'r'
  */
 export async function open(path: PathLike, flags: string | number = 'r', options: OpenOptions = {}): Promise<UringFile> {
-  const { mode = 0o666, engine, signal } = options
+  const { mode = 0o666, engine, signal, direct = false } = options
+  validateDirect(direct)
   const ring = options.ring ?? Ring.shared(engine)
   const operation = ops.openat(validPath(path), flags, mode)
   operation.opFlags = adopt
   const { result } = await ring.submit(operation, { signal })
-  return new UringFile(ring, result)
+  if (direct === false) return new UringFile(ring, result, null)
+  try {
+    return new UringFile(ring, result, await directOf(ring, result, validPath(path), openFlags(flags), direct))
+  } catch (error) {
+    await ring.submit(ops.close(result))
+    throw error
+  }
 }

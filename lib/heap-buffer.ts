@@ -12,6 +12,8 @@ function transfer(buffer: Transferable): ArrayBuffer {
   return buffer.transfer !== undefined ? buffer.transfer() : structuredClone(buffer, { transfer: [buffer] })
 }
 
+const pageBytes = 4096
+
 /**
  * Where the alignment begins cannot be seen from JavaScript. V8 starts large ArrayBuffers 16 bytes into
  * a page (malloc's header), so 48 further is a 64-byte boundary; elsewhere it costs speed, nothing else.
@@ -23,17 +25,20 @@ export class HeapBuffer implements EngineBuffer {
   readonly arenaOffset = -1
   bytes: Uint8Array
 
-  constructor(readonly byteLength: number) {
-    const { buffer } = Buffer.allocUnsafeSlow(byteLength + alignment)
-    this.bytes = new Uint8Array(buffer, alignedStart, byteLength)
+  /** @param pageOffset tells how far behind a page's beginning memory is: then the buffer begins on a page */
+  constructor(readonly byteLength: number, pageOffset?: (memory: Uint8Array) => number) {
+    const { buffer } = Buffer.allocUnsafeSlow(byteLength + (pageOffset === undefined ? alignment : pageBytes))
+    const start = pageOffset === undefined ? alignedStart : (pageBytes - pageOffset(new Uint8Array(buffer))) % pageBytes
+    this.bytes = new Uint8Array(buffer, start, byteLength)
   }
 
-  lend(length: number): Buffer {
-    return Buffer.from(this.bytes.buffer, alignedStart, length)
+  lend(length: number, offset = 0): Buffer {
+    return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + offset, length)
   }
 
   reclaim(): void {
-    this.bytes = new Uint8Array(transfer(this.bytes.buffer as ArrayBuffer), alignedStart, this.byteLength)
+    const { buffer, byteOffset } = this.bytes // memory that is transferred stays where it is
+    this.bytes = new Uint8Array(transfer(buffer as ArrayBuffer), byteOffset, this.byteLength)
   }
 
   copyTo(target: Uint8Array, offset: number, bytes: number): number {

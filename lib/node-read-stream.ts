@@ -41,6 +41,7 @@ export class UringReadStream extends Readable {
   private _wanted = false
   private _iterator: PullIterator | null = null
   private _failed = false
+  private _isDirect = false
   /** Aborted before it began. */
   private _neverOpens = false
   private _leased: boolean
@@ -56,7 +57,7 @@ export class UringReadStream extends Readable {
     const file = new StreamFile(path, given, ['read'])
     validateReadOptions(given)
     const chunkSize = chunkSizeOf(given, given.buffers === 'leased' ? chunkSizeLeased : chunkSizeDefault)
-    const readAhead = depthOf(given.readAhead, 'options.readAhead')
+    const readAhead = depthOf(given.readAhead, 'options.readAhead', given.direct)
     super({
       ...given as object,
       signal: undefined,
@@ -95,6 +96,11 @@ export class UringReadStream extends Readable {
     return this.fd === null
   }
 
+  /** Whether it reads past the page cache; false until the file is open. */
+  get direct(): boolean {
+    return this._isDirect
+  }
+
   /** @internal */
   override _construct(callback: (error?: Error | null) => void): void {
     if (this._neverOpens) return callback()
@@ -112,11 +118,13 @@ export class UringReadStream extends Readable {
   }
 
   private _open(): void {
-    const { file, ring, facts } = this._file
+    const { file, ring, facts, direct } = this._file
     this.fd = file!.fd
+    this._isDirect = direct !== null
     this._window = new ReadAhead({
       ring,
-      file: file!,
+      file: direct?.file ?? file!,
+      unit: direct?.unit,
       facts,
       start: this.start,
       length: this.end - (this.start ?? 0) + 1,

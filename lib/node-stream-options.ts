@@ -1,8 +1,9 @@
 /** The options of the node streams. */
-import { invalidArgType, outOfRange } from './errors.js'
+import { invalidArgType, invalidArgValue, notImplemented, outOfRange } from './errors.js'
 import type { BufferOwnership, FileFunctions, StreamOptions } from './options.js'
-import { validateBoolean, validateFunction, validateInteger, validateOneOf } from './options.js'
+import { validateBoolean, validateDirect, validateFunction, validateInteger, validateOneOf } from './options.js'
 import type { FileHandleLike } from './stream-file.js'
+import type { DurabilityOptions } from './written-file.js'
 
 interface FileStreamOptions extends StreamOptions {
   encoding?: BufferEncoding | null
@@ -36,7 +37,7 @@ export interface ReadStreamOptions extends FileStreamOptions {
 }
 
 /** All options of fs.createWriteStream, and those of this library. */
-export interface WriteStreamOptions extends FileStreamOptions {
+export interface WriteStreamOptions extends FileStreamOptions, DurabilityOptions {
   /** Default 'w'. */
   flags?: string | number
   /** First byte. */
@@ -45,14 +46,14 @@ export interface WriteStreamOptions extends FileStreamOptions {
   highWaterMark?: number
   /** A caller's own open, write or writev, and close. */
   fs?: FileFunctions | null
-  /** Whether everything is on the disk before the file is closed. Default false. */
-  flush?: boolean
   /** Writes kept in flight. Default 4. */
   writeBehind?: number
 }
 
 /** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
-export function validateReadOptions({ start, end, buffers = 'owned' }: ReadStreamOptions): void {
+export function validateReadOptions({ start, end, fs, direct, buffers = 'owned' }: ReadStreamOptions): void {
+  validateDirect(direct)
+  if (fs != null && direct) throw notImplemented('direct with fs')
   validateOneOf(buffers, 'options.buffers', ['owned', 'leased'])
   if (start !== undefined) validateInteger(start, 'start', 0)
   if (end === undefined || end === Infinity) return
@@ -73,4 +74,18 @@ export function validateWriteOptions(options: WriteStreamOptions): void {
     if (fs != null) validateFunction(fs.fsync, 'options.fs.fsync')
   }
   if (start !== undefined) validateInteger(start, 'start', 0)
+  validateDurability(options)
+}
+
+function validateDurability({ fs, fd, flags = 'w', start, direct, sync, atomic = false, preallocate }: WriteStreamOptions): void {
+  validateDirect(direct)
+  if (sync !== undefined) validateOneOf(sync, 'options.sync', ['data', 'full'])
+  validateBoolean(atomic, 'options.atomic')
+  if (preallocate !== undefined) validateInteger(preallocate, 'options.preallocate', 1)
+  const wanted = Object.entries({ direct, sync, atomic, preallocate }).find(([, value]) => value !== undefined && value !== false)
+  if (fs != null && wanted !== undefined) throw notImplemented(`${wanted[0]} with fs`)
+  if (!atomic) return
+  if (fd != null) throw invalidArgValue('options.atomic', atomic, 'needs a path, not a descriptor')
+  if (flags !== 'w') throw invalidArgValue('options.flags', flags, 'must be \'w\' with atomic')
+  if (start) throw invalidArgValue('start', start, 'must be 0 with atomic')
 }

@@ -8,10 +8,11 @@ import type { WriteStreamOptions } from './node-stream-options.js'
 import { validateWriteOptions } from './node-stream-options.js'
 import { chunkSizeWritten, chunkSizeOf, depthOf, streamOptions } from './options.js'
 import type { PathLike } from './path.js'
-import { StreamFile } from './stream-file.js'
-import { WriteBehind } from './write-behind.js'
+import { createWriteBehind } from './direct-write-behind.js'
+import type { WriteBehind } from './write-behind.js'
 import type { WriteCallback } from './write-callbacks.js'
 import { WriteCallbacks } from './write-callbacks.js'
+import { WrittenFile } from './written-file.js'
 
 /** What Writable itself holds, without the window. */
 const lengthInBuffer = Object.getOwnPropertyDescriptor(Writable.prototype, 'writableLength')!.get! as () => number
@@ -35,7 +36,7 @@ export class UringWriteStream extends Writable {
   readonly flush: boolean
   /** Bytes in the file, without a gap. */
   bytesWritten = 0
-  private readonly _file: StreamFile
+  private readonly _file: WrittenFile
   private readonly _chunkSize: number
   private readonly _writeBehind: number
   private _window: WriteBehind | null = null
@@ -49,16 +50,17 @@ export class UringWriteStream extends Writable {
   private _needDrain = false
   private _defaultEncoding: BufferEncoding = 'utf8'
   private _failed = false
+  private _isDirect = false
   /** Aborted before it began. */
   private _neverOpens = false
   private readonly _async = new AsyncResource('URINGWRITESTREAM')
 
   constructor(path: PathLike | null | undefined, options?: WriteStreamOptions | BufferEncoding | null) {
     const given = streamOptions<WriteStreamOptions>(options)
-    const file = new StreamFile(path, given, [])
+    const file = new WrittenFile(path, given)
     validateWriteOptions(given)
     const chunkSize = chunkSizeOf(given, chunkSizeWritten)
-    const writeBehind = depthOf(given.writeBehind, 'options.writeBehind')
+    const writeBehind = depthOf(given.writeBehind, 'options.writeBehind', given.direct)
     super({
       ...given as object,
       signal: undefined,
@@ -97,6 +99,21 @@ export class UringWriteStream extends Writable {
     return this.fd === null
   }
 
+  /** Whether it writes past the page cache; false until the file is open. */
+  get direct(): boolean {
+    return this._isDirect
+  }
+
+  /**
+   * Where what is known to be on the disk ends: bytes from the beginning of the file. With `sync` it rises with the
+   * writes; with `flush` and `atomic`, at the end.
+   */
+  get flushedPosition(): number {
+    const window = this._window
+    if (window === null) return this.start ?? 0
+    return this._file.isDurable ? window.position : window.flushedPosition
+  }
+
   /** Bytes accepted and not yet in the file. */
   // @ts-expect-error a getter in Node, a field in its types
   override get writableLength(): number {
@@ -123,12 +140,15 @@ export class UringWriteStream extends Writable {
   }
 
   private _open(): void {
-    const { file, ring, facts } = this._file
+    const { file, ring, facts, direct, writeFlags } = this._file
     this.fd = file!.fd
-    this._window = new WriteBehind({
+    this._isDirect = direct !== null
+    this._window = createWriteBehind({
       ring,
       file: file!,
       facts,
+      direct,
+      writeFlags,
       start: this.start,
       chunkSize: this._chunkSize,
       writeBehind: this._writeBehind,
@@ -295,8 +315,7 @@ export class UringWriteStream extends Writable {
     this._finalCallback = null
     this.bytesWritten = window.written
     if (this.start === undefined) this._file.leaveAt(this.bytesWritten)
-    if (this.flush) this._file.sync(callback)
-    else callback(null)
+    this._file.finish(window.position, callback)
   }
 
   /** Ends the stream; the file is closed when everything is written. */
@@ -332,11 +351,10 @@ export class UringWriteStream extends Writable {
       this._file.close(done)
     }
     const window = this._window
-    if (window === null) return close()
+    if (window === null) return this._file.abandon(0, false, close)
     window.close(() => {
       this.bytesWritten = window.written
-      if (window.error === null) close()
-      else this._file.cutAt(window.position, close)
+      this._file.abandon(window.position, window.error !== null, close)
     })
   }
 

@@ -1,4 +1,5 @@
 /** Every default, limit and validation, with units. */
+import type { DirectChoice } from './direct.js'
 import type { FileFunctions } from './engine-threads.js'
 import { invalidArgType, invalidArgValue, outOfRange } from './errors.js'
 import type { WakeupMode } from './native.js'
@@ -22,6 +23,9 @@ export const chunkSizeWritten = 512 * 1024
  * 210-280 ms in pieces of 128 KiB, 304-342 ms in pieces of 256 or 512 KiB, and 4 MiB less memory. Without one it is the same.
  */
 export const chunkSizeWeb = 128 * 1024
+/** Bytes of one direct read or write, and how many are in flight: nothing is read ahead but by ourselves. */
+export const chunkSizeDirect = 1024 * 1024
+export const depthDirect = 8
 /** One operation carries at most this many bytes (MAX_RW_COUNT of the kernel). */
 export const chunkSizeMax = 0x7fff_f000
 /** So much one read or write carries at most; longer ones are split. */
@@ -103,7 +107,13 @@ export interface WorkerLimits {
 
 /** What every stream of this library takes. */
 export interface StreamOptions {
-  /** Bytes of one read or write. Default 256 KiB to read, 1 MiB into leased buffers, 512 KiB to write; `highWaterMark`, if given, sets it. */
+  /**
+   * Past the page cache (O_DIRECT). `start`, `end` and all lengths may be what they like: more is read than asked for, and
+   * what is no whole unit is written through the page cache. The stream fails with ERR_DIRECT_UNAVAILABLE where that is
+   * refused; with 'prefer' it goes on without, and its property `direct` is false. Default false.
+   */
+  direct?: DirectChoice
+  /** Bytes of one read or write. Default 256 KiB to read, 1 MiB into leased buffers, 512 KiB to write, 1 MiB direct; `highWaterMark`, if given, sets it. */
   chunkSize?: number
   /** Another ring than the thread's shared one. */
   ring?: Ring
@@ -133,6 +143,13 @@ export function validateFunction(value: unknown, name: string): void {
 
 export function validateBoolean(value: unknown, name: string): void {
   if (typeof value !== 'boolean') throw invalidArgType(name, 'of type boolean', value)
+}
+
+/** @throws ERR_INVALID_ARG_VALUE */
+export function validateDirect(direct: unknown): void {
+  if (direct !== undefined && direct !== true && direct !== false && direct !== 'prefer') {
+    throw invalidArgValue('options.direct', direct, 'must be true, false or \'prefer\'')
+  }
 }
 
 export function validateOneOf(value: unknown, name: string, allowed: readonly string[]): void {
@@ -171,7 +188,8 @@ export function queueSizes({ entries, cqEntries, clamp = true }: RingOptions): Q
 }
 
 /** `chunkSize`, else `highWaterMark`, else the default. */
-export function chunkSizeOf(options: { chunkSize?: number, highWaterMark?: number }, otherwise: number): number {
+export function chunkSizeOf(options: { chunkSize?: number, highWaterMark?: number, direct?: DirectChoice }, buffered: number): number {
+  const otherwise = options.direct === undefined || options.direct === false ? buffered : chunkSizeDirect
   if (options.chunkSize !== undefined) {
     validateInteger(options.chunkSize, 'options.chunkSize', 1, chunkSizeMax)
     return options.chunkSize
@@ -182,8 +200,8 @@ export function chunkSizeOf(options: { chunkSize?: number, highWaterMark?: numbe
   return Math.min(Math.max(highWaterMark, 1), chunkSizeMax)
 }
 
-export function depthOf(depth: number | undefined, name: string): number {
-  if (depth === undefined) return depthDefault
+export function depthOf(depth: number | undefined, name: string, direct: DirectChoice = false): number {
+  if (depth === undefined) return direct === false ? depthDefault : depthDirect
   validateInteger(depth, name, 1, depthMax)
   return depth
 }

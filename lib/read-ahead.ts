@@ -1,8 +1,10 @@
 /** The ordered window of reads under every readable. */
 import type { Window } from './admission.js'
 import { Lease, WindowBuffers } from './buffers.js'
-import type { FileFacts, OpenFile } from './engine.js'
-import { currentPosition, IOSQE_ASYNC, Opcode, Request } from './engine.js'
+import { ChunkRead } from './chunk-read.js'
+import { ceilTo, floorTo } from './direct.js'
+import type { EngineBuffer, FileFacts, OpenFile } from './engine.js'
+import { currentPosition, IOSQE_ASYNC } from './engine.js'
 import { errnoError } from './errors.js'
 import { retried } from './retry.js'
 import type { Ring } from './ring.js'
@@ -22,6 +24,8 @@ export interface ReadAheadOptions {
   facts: FileFacts
   /** The first byte; undefined: the file's own position. */
   start?: number
+  /** Reads are whole multiples of so many bytes: `file` has O_DIRECT. 1 by default. */
+  unit?: number
   /** Bytes to read at most. */
   length: number
   /** Bytes of one read. */
@@ -34,48 +38,6 @@ export interface ReadAheadOptions {
   readable: () => void
 }
 
-/** One chunk's read: a place in the file, and the memory it fills. */
-class ChunkRead extends Request {
-  filled = 0
-  done = false
-  ended = false
-  failure: Error | null = null
-  /** Counted by the ring as completed and not yet taken. */
-  held = false
-  /** Nobody wants its bytes any more. */
-  abandoned = false
-
-  place = 0
-  size = 0
-
-  constructor(readonly window: ReadAhead) {
-    super()
-    this.opcode = Opcode.read
-    this.file = window.file
-  }
-
-  /** Makes it ready for another chunk. */
-  reuse(place: number, size: number): void {
-    this.place = place
-    this.size = size
-    this.filled = 0
-    this.done = this.ended = false
-    this.buffer = this.memory = null
-    this.aim()
-  }
-
-  /** Points it at what is still missing. */
-  aim(): void {
-    this.offset = this.filled
-    this.length = this.size - this.filled
-    this.position = this.place === currentPosition ? currentPosition : this.place + this.filled
-  }
-
-  override completed(result: number): void {
-    this.window.completed(this, result)
-  }
-}
-
 /**
  * Keeps reads in flight at rising positions and hands their chunks out in order. It begins with one and
  * grows to `readAhead` only while its consumer has to wait.
@@ -83,6 +45,8 @@ class ChunkRead extends Request {
 export class ReadAhead implements Window {
   readonly ring: Ring
   readonly file: OpenFile
+  /** Bytes of which reads are whole multiples. */
+  readonly unit: number
   /** Whether the next reads fill the engine's buffers. */
   leased: boolean
   /** Set when everything was taken. */
@@ -112,19 +76,21 @@ export class ReadAhead implements Window {
   private _inFlight = 0
   private _closed: (() => void) | null = null
 
-  constructor({ ring, file, facts, start, length, chunkSize, readAhead, leased, readable }: ReadAheadOptions) {
+  constructor({ ring, file, facts, start, unit = 1, length, chunkSize, readAhead, leased, readable }: ReadAheadOptions) {
     this.ring = ring
     this.file = file
+    this.unit = unit
     this.leased = leased
     this._readable = readable
-    this._chunkSize = chunkSize
+    this._chunkSize = ceilTo(unit, chunkSize)
     this._readAhead = readAhead
     this._left = length
     this._sizeHint = facts.size
-    this._sequential = facts.position < 0 || !facts.regular || facts.size === 0
+    // No file is direct that does not know its size.
+    this._sequential = unit === 1 && (facts.position < 0 || !facts.regular || facts.size === 0)
     this._next = start ?? (this._sequential ? currentPosition : facts.position)
-    const known = this._sequential ? chunkSize : Math.max(facts.size - this._next, 1)
-    this._buffers = new WindowBuffers(ring.engine, Math.min(chunkSize, known), readAhead + 1)
+    const known = this._sequential ? chunkSize : Math.max(facts.size - floorTo(unit, this._next), 1)
+    this._buffers = new WindowBuffers(ring.engine, Math.min(this._chunkSize, ceilTo(unit, known)), readAhead + 1, unit > 1)
     ring.addWindow(this)
   }
 
@@ -145,11 +111,11 @@ export class ReadAhead implements Window {
     if (read === undefined || !read.done) return this._wait()
     this._reads.shift()
     this._unhold(read)
-    if (read.failure !== null || read.filled === 0) {
+    if (read.failure !== null || read.filled === read.skip) {
       this._discard(read)
       return this._end(read.failure)
     }
-    this._watchConsumer(read.filled)
+    this._watchConsumer(read.filled - read.skip)
     const chunk = this._chunkOf(read)
     this._spares.push(read)
     if (read.ended) this._end(null)
@@ -182,12 +148,24 @@ export class ReadAhead implements Window {
   }
 
   private _chunkOf(read: ChunkRead): Lease | Buffer {
-    const { buffer, filled } = read
-    if (buffer !== null) return new Lease(buffer, filled, this._buffers.release)
+    const { buffer, filled, skip } = read
+    if (buffer !== null && (this.leased || this.unit === 1)) return new Lease(buffer, filled - skip, this._buffers.release, skip)
+    if (buffer !== null) return this._copyOf(buffer, skip, filled - skip)
     const memory = read.memory as Buffer
     if (filled === memory.length) return memory
     // A small chunk that its consumer keeps must not keep a large buffer alive.
     return filled < memory.length / 2 ? Buffer.from(memory.subarray(0, filled)) : memory.subarray(0, filled)
+  }
+
+  /**
+   * Direct reads fill the engine's buffers in any case: on its huge pages the disk does not split them, which is worth
+   * more than the copy costs.
+   */
+  private _copyOf(buffer: EngineBuffer, offset: number, bytes: number): Buffer {
+    const chunk = Buffer.allocUnsafeSlow(bytes)
+    buffer.copyTo(chunk, offset, bytes)
+    this._buffers.release(buffer)
+    return chunk
   }
 
   /** Reads made ahead of the end are of no use; those in flight are over when they complete. */
@@ -224,8 +202,9 @@ export class ReadAhead implements Window {
       if (!ahead) this.ring.start(read)
       this._inFlight++
       this._reads.push(read)
-      if (this._next !== currentPosition) this._next += read.size
-      this._left -= read.size
+      const wanted = read.size - read.skip
+      if (this._next !== currentPosition) this._next += wanted
+      this._left -= wanted
     }
   }
 
@@ -237,12 +216,14 @@ export class ReadAhead implements Window {
   }
 
   private _nextRead(): ChunkRead {
-    const size = Math.min(this.leased ? this._buffers.bytes : this._chunkSize, this._left)
-    const known = this._sequential ? size : this._sizeHint - this._next
+    const { unit } = this
+    const skip = this._next % unit // of `currentPosition` none: then the unit is 1
+    const most = Math.min((this.leased || unit > 1 ? this._buffers.bytes : this._chunkSize) - skip, this._left)
+    const known = this._sequential ? most : this._sizeHint - this._next
     const read = this._spares.pop() ?? new ChunkRead(this)
-    read.reuse(this._next, Math.min(size, known > 0 ? known : probeBytes))
-    read.flags = this._readFlags
-    if (this.leased && known > 0) read.buffer = this._buffers.acquire()
+    read.reuse(this._next, Math.min(most, known > 0 ? known : unit > 1 ? unit - skip : probeBytes))
+    read.flags = unit > 1 ? 0 : this._readFlags
+    if (unit > 1 || this.leased && known > 0) read.buffer = this._buffers.acquire()
     else read.memory = Buffer.allocUnsafeSlow(read.size)
     return read
   }
@@ -270,9 +251,11 @@ export class ReadAhead implements Window {
   private _goesOn(read: ChunkRead, result: number): boolean {
     if (retried(this.ring, read, result)) return true
     if (result < 0) read.failure = read.error ?? errnoError(result, 'read')
-    if (result === 0) read.ended = true
-    if (result <= 0) return false
-    read.filled += result
+    const filled = Math.min(read.offset + result, read.size)
+    // At the end a direct read brings again what is before it in the last unit.
+    if (result >= 0 && filled <= read.filled) read.ended = true
+    if (result < 0 || read.ended) return false
+    read.filled = filled
     if (this._sequential) this._acceptShort(read)
     else if (read.filled < read.size) {
       read.aim()
@@ -280,7 +263,7 @@ export class ReadAhead implements Window {
       return true
     }
     // The file has grown since it was opened.
-    if (read.place >= this._sizeHint) this._sizeHint = Infinity
+    if (read.place + read.skip >= this._sizeHint) this._sizeHint = Infinity
     return false
   }
 

@@ -1,7 +1,9 @@
 /** The file under a node stream: opened or given, made known to the ring, closed. */
 import type { EventEmitter } from 'node:events'
-import { ftruncate } from 'node:fs'
+import { constants, ftruncate } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
+import type { DirectFile } from './direct.js'
+import { openDirect } from './direct.js'
 import type { FileFacts, OpenFile } from './engine.js'
 import { adopt, FSYNC_DATASYNC, Opcode, Request } from './engine.js'
 import { errnoError, invalidArgType, notImplemented } from './errors.js'
@@ -16,7 +18,7 @@ import { Ring } from './ring.js'
 type Callback = (error: Error | null, result: number) => void
 
 /** A request with a callback, for what is done once a file. */
-class FileRequest extends Request {
+export class FileRequest extends Request {
   constructor(readonly syscall: string, readonly callback: Callback) {
     super()
   }
@@ -79,6 +81,10 @@ export class StreamFile {
   #whenAttached: ((error: Error | null) => void) | null = null
   #handleClosed: (() => void) | null = null
   file: OpenFile | null = null
+  /** The same file without the page cache, if that was asked for and is to be had. */
+  direct: DirectFile | null = null
+  /** What the stream does with it (O_RDONLY, O_WRONLY). */
+  protected readonly access: number = constants.O_RDONLY
   facts: FileFacts = { regular: false, append: false, size: 0, position: -1 }
 
   /**
@@ -133,6 +139,10 @@ export class StreamFile {
       return
     }
     if (this.given !== null) return this.#attach(this.given, opened)
+    this.openPath(this.path!, flags, mode, opened)
+  }
+
+  protected openPath(path: string | Buffer, flags: string | number, mode: string | number, opened: (error: Error | null) => void): void {
     const request = new FileRequest('open', (error, fd) => error !== null ? opened(error) : this.#attach(fd, opened))
     request.openArguments = [flags, mode]
     try {
@@ -144,7 +154,7 @@ export class StreamFile {
     }
     request.opcode = Opcode.openat
     request.opFlags = adopt
-    request.path = this.path!
+    request.path = path
     this.ring.start(request)
   }
 
@@ -153,8 +163,18 @@ export class StreamFile {
       if (error !== null) return opened(error)
       this.facts = facts
       this.file = this.ring.engine.install(fd)
-      opened(null)
+      this.#goDirect(fd, opened)
     })
+  }
+
+  #goDirect(fd: number, opened: (error: Error | null) => void): void {
+    const { direct = false } = this.options
+    if (direct === false) return opened(null)
+    const settle = (error: Error | null, found: DirectFile | null): void => {
+      this.direct = found
+      opened(direct === 'prefer' ? null : error)
+    }
+    openDirect(this.ring, fd, this.facts, this.access, this.path, settle)
   }
 
   /** Waits until everything written is on the disk. */
@@ -198,6 +218,7 @@ export class StreamFile {
     }
     const { file } = this
     if (file === null) return closed(null)
+    if (this.direct !== null) return this.#closeDirect(() => this.close(done))
     this.file = null
     this.ring.engine.forget(file)
     if (this.handle !== null) {
@@ -211,12 +232,23 @@ export class StreamFile {
     this.ring.start(request)
   }
 
+  #closeDirect(done: () => void): void {
+    const { fd } = this.direct!.file
+    this.ring.engine.forget(this.direct!.file)
+    this.direct = null
+    const request = new FileRequest('close', done)
+    request.opcode = Opcode.close
+    request.file = { fd, index: -1 }
+    this.ring.start(request)
+  }
+
   /** Closes the descriptor, or leaves one that was given open for its owner. Nothing may be in flight on it. */
   end(closes: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       const ended = (error: Error | null): void => error === null ? resolve() : reject(error)
       if (closes || this.given === null) this.close(ended)
-      else this.#giveBack(ended)
+      else if (this.direct === null) this.#giveBack(ended)
+      else this.#closeDirect(() => this.#giveBack(ended))
     })
   }
 

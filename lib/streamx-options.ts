@@ -1,6 +1,6 @@
 /** The options of the streamx flavour: those of the Web streams, and leased chunks. */
 import type { BufferOwnership } from './options.js'
-import { chunkSizeDefault, chunkSizeLeased, validateOneOf } from './options.js'
+import { chunkSizeDefault, chunkSizeLeased, chunkSizeOf, validateOneOf } from './options.js'
 import type { ReadableStreamOptions } from './web-stream-options.js'
 
 export interface StreamxReadOptions extends ReadableStreamOptions {
@@ -12,5 +12,6 @@ export interface StreamxReadOptions extends ReadableStreamOptions {
 export function withChunkSize(options: StreamxReadOptions): StreamxReadOptions {
   const { buffers = 'owned' } = options
   validateOneOf(buffers, 'options.buffers', ['owned', 'leased'])
-  return { chunkSize: buffers === 'leased' ? chunkSizeLeased : chunkSizeDefault, ...options }
+  const chunkSize = chunkSizeOf(options, buffers === 'leased' ? chunkSizeLeased : chunkSizeDefault)
+  return { ...options, chunkSize }
 }

@@ -53,6 +53,11 @@ export class UringReadStream extends Readable {
     return this._source.file.path
   }
 
+  /** Whether it reads past the page cache; false until it has begun. */
+  get direct(): boolean {
+    return this._source.direct
+  }
+
   /** Bytes given to the stream so far. */
   get bytesRead(): number {
     return this._source.bytesRead
@@ -170,6 +175,16 @@ export class UringWriteStream extends Writable {
   /** As given; undefined with a descriptor. */
   get path(): string | Buffer | undefined {
     return this._sink.file.path
+  }
+
+  /** Whether it writes past the page cache; false until the file is open. */
+  get direct(): boolean {
+    return this._sink.direct
+  }
+
+  /** Where what is known to be on the disk ends: bytes from the beginning of the file. */
+  get flushedPosition(): number {
+    return this._sink.flushedPosition
   }
 
   /** Bytes in the file, without a gap. */

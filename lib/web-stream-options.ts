@@ -4,6 +4,7 @@ import { invalidArgType } from './errors.js'
 import { validateReadOptions, validateWriteOptions } from './node-stream-options.js'
 import type { StreamOptions } from './options.js'
 import type { FileHandleLike } from './stream-file.js'
+import type { DurabilityOptions } from './written-file.js'
 
 interface WebStreamOptions extends StreamOptions {
   /** An open descriptor, FileHandle or UringFile; `path` is ignored then. */
@@ -27,11 +28,9 @@ export interface ReadableStreamOptions extends WebStreamOptions {
   readAhead?: number
 }
 
-export interface WritableStreamOptions extends WebStreamOptions {
+export interface WritableStreamOptions extends WebStreamOptions, DurabilityOptions {
   /** Default 'w'. */
   flags?: string | number
-  /** Whether everything is on the disk before `close()` resolves. Default false. */
-  flush?: boolean
   /** Writes kept in flight. Default 4. */
   writeBehind?: number
 }

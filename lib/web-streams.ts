@@ -32,6 +32,11 @@ export class UringReadableStream extends ByteStream {
     return this.#source.file.path
   }
 
+  /** Whether it reads past the page cache; false until it has begun. */
+  get direct(): boolean {
+    return this.#source.direct
+  }
+
   /** Bytes given to the stream so far. */
   get bytesRead(): number {
     return this.#source.bytesRead
@@ -73,6 +78,16 @@ export class UringWritableStream extends WritableStream<string | NodeJS.ArrayBuf
   /** As given; undefined with a descriptor. */
   get path(): string | Buffer | undefined {
     return this.#sink.file.path
+  }
+
+  /** Whether it writes past the page cache; false until the file is open. */
+  get direct(): boolean {
+    return this.#sink.direct
+  }
+
+  /** Where what is known to be on the disk ends: bytes from the beginning of the file. */
+  get flushedPosition(): number {
+    return this.#sink.flushedPosition
   }
 
   /** Bytes in the file, without a gap. */

@@ -2,9 +2,14 @@
 import type { Window } from './admission.js'
 import { constants } from 'node:os'
 import { Lease, Loan, WindowBuffers } from './buffers.js'
+import type { WriteSource } from './chunk-write.js'
+import { ChunkWrite } from './chunk-write.js'
+import type { DirectFile } from './direct.js'
+import { ceilTo } from './direct.js'
 import type { FileFacts, OpenFile } from './engine.js'
-import { currentPosition, Opcode, Request } from './engine.js'
+import { currentPosition } from './engine.js'
 import { errnoError, invalidState } from './errors.js'
+import { Gather } from './gather.js'
 import { retried } from './retry.js'
 import type { Ring } from './ring.js'
 
@@ -23,6 +28,10 @@ export interface WriteBehindOptions {
   ring: Ring
   file: OpenFile
   facts: FileFacts
+  /** What takes whole units, for a DirectWriteBehind; null: everything goes through the page cache. */
+  direct?: DirectFile | null
+  /** RWF_* of each write. */
+  writeFlags?: number
   /** The first byte; undefined: the file's own position. */
   start?: number
   /** Bytes of one gathered write; 64 KiB at least. */
@@ -33,52 +42,6 @@ export interface WriteBehindOptions {
   progressed: () => void
 }
 
-/** Node's Buffers have it, its types do not: `write` without looking at its arguments. */
-type GatherChunk = Buffer & { utf8Write(text: string, offset: number): number }
-
-/** One write: a place in the file, and the memory it empties. */
-class ChunkWrite extends Request {
-  /** Bytes written so far. */
-  moved = 0
-  done = false
-  private readonly _offset: number
-
-  /**
-   * @param loan what keeps the memory; null: it is the caller's
-   * @param chunk the memory, unless it is in a buffer of this ring's engine
-   */
-  constructor(
-    readonly window: WriteBehind, readonly place: number, readonly loan: Loan | null, chunk: Uint8Array | null,
-    offset: number, readonly size: number
-  ) {
-    super()
-    this.opcode = Opcode.write
-    this.file = window.file
-    if (chunk === null) this.buffer = loan!.buffer
-    else this.memory = chunk
-    this._offset = offset
-    this.aim(0)
-  }
-
-  /** Points it at what is still missing. True when nothing is. */
-  aim(moved: number): boolean {
-    this.moved += moved
-    this.offset = this._offset + this.moved
-    this.length = this.size - this.moved
-    this.position = this.place === currentPosition ? currentPosition : this.place + this.moved
-    return this.length === 0
-  }
-
-  /** The caller gave the memory away while it was being written: what the kernel found there is unknown. */
-  get detached(): boolean {
-    return this.memory !== null && this.memory.byteLength < this._offset + this.size
-  }
-
-  override completed(result: number): void {
-    this.window.completed(this, result)
-  }
-}
-
 /**
  * Keeps writes in flight at rising positions, gathers small chunks, and takes leased ones without copying.
  * The first error wins: later writes are not started.
@@ -86,6 +49,9 @@ class ChunkWrite extends Request {
 export class WriteBehind implements Window {
   readonly ring: Ring
   readonly file: OpenFile
+  readonly writeFlags: number
+  /** Bytes of which buffers are whole multiples. */
+  protected readonly unit: number
   /** The first error, set when nothing is in flight any more. */
   error: Error | null = null
   /** Bytes written without a gap from the start. */
@@ -96,7 +62,7 @@ export class WriteBehind implements Window {
   leases = 0
   private _accepted = 0
   private readonly _start: number
-  private _next: number
+  protected next: number
   private _limit: number
   private _inFlight = 0
   private _failure: Error | null = null
@@ -106,27 +72,36 @@ export class WriteBehind implements Window {
   /** Everything not yet written, in order; the first `_started` of them were given to the ring. */
   private readonly _writes: ChunkWrite[] = []
   private _started = 0
-  private _gather: Loan | null = null
-  private _gathered = 0
+  protected readonly gather: Gather
   private _flushScheduled = false
-  private readonly _buffers: WindowBuffers
+  protected readonly buffers: WindowBuffers
   private readonly _sequential: boolean
-  private readonly _slotSize: number
+  private readonly _append: boolean
+  protected readonly slotSize: number
   private readonly _writeBehind: number
   private readonly _progressed: () => void
 
-  constructor({ ring, file, facts, start, chunkSize, writeBehind, progressed }: WriteBehindOptions) {
+  constructor({ ring, file, facts, start, chunkSize, writeBehind, progressed, direct = null, writeFlags = 0 }: WriteBehindOptions) {
     this.ring = ring
     this.file = file
-    this._slotSize = Math.max(chunkSize, slotMin)
+    this.writeFlags = writeFlags
+    this.unit = direct?.unit ?? 1
+    this.slotSize = ceilTo(this.unit, Math.max(chunkSize, slotMin))
+    this._append = facts.append
     this._progressed = progressed
     // Where the kernel chooses the position, two writes in flight could change places.
-    const sequential = this._sequential = facts.append || facts.position < 0 || !facts.regular
+    const sequential = this._sequential = direct === null && (facts.append || facts.position < 0 || !facts.regular)
     this._writeBehind = this._limit = sequential ? 1 : writeBehind
-    this._next = sequential && (facts.append || start === undefined) ? currentPosition : start ?? facts.position
-    this._start = Math.max(this._next, 0)
-    this._buffers = new WindowBuffers(ring.engine, this._slotSize, this._writeBehind + 1)
+    this.next = sequential && (facts.append || start === undefined) ? currentPosition : start ?? facts.position
+    this._start = Math.max(this.next, 0)
+    this.buffers = new WindowBuffers(ring.engine, this.slotSize, this._writeBehind + 1, direct !== null)
+    this.gather = new Gather(this.buffers, this.slotSize)
     ring.addWindow(this)
+  }
+
+  /** Where what is known to be on the disk ends. */
+  get flushedPosition(): number {
+    return this.writeFlags === 0 ? this._start : this.position
   }
 
   /** Where the part without a gap ends. */
@@ -160,16 +135,17 @@ export class WriteBehind implements Window {
   }
 
   private _gathers(bytes: number): boolean {
-    return this._gather !== null && this._gathered + bytes <= this._slotSize
+    return !this.gather.isEmpty && bytes <= this.gather.room
   }
 
   /** Gathers a short string in UTF-8, if there is room. */
   acceptString(text: string): boolean {
     const bytesMax = text.length * 3
-    if (bytesMax > this._slotSize || !this.hasRoomFor(bytesMax)) return false
-    const bytes = this._gatherFor(bytesMax).utf8Write(text, this._gathered)
-    this._accepted += bytes
-    this._gathered += bytes
+    if (bytesMax > this.slotSize || !this.hasRoomFor(bytesMax)) return false
+    // A gather that is not full ends within a unit, which costs two writes more.
+    if (this.unit > 1 && bytesMax > (this.gather.isEmpty ? this.slotSize - this.unit : this.gather.room)) return false
+    this.openGather(bytesMax)
+    this._accepted += this.gather.addString(text)
     this._flushLater()
     return true
   }
@@ -177,53 +153,69 @@ export class WriteBehind implements Window {
   /** Takes a chunk to write behind those before it; of a leased chunk, one reference to its lease. */
   accept(chunk: Uint8Array, lease: Lease | undefined): void {
     this._accepted += chunk.length
-    if (lease !== undefined) {
-      this._flushGather()
-      this.leases++
-      const here = lease.buffer.engine === this.ring.engine
-      if (here) this._push(lease, null, chunk.byteOffset - lease.chunk.byteOffset, chunk.length)
-      else this._push(lease, chunk, 0, chunk.length)
-    } else if (chunk.length === 0) {
-      // Nothing to write, and nobody to tell but those who wait.
-    } else if (chunk.length <= gatherSlotsMax * this._slotSize) {
-      this._gatherIn(chunk)
-    } else {
-      this._flushGather()
-      this.callersBytes += chunk.length
-      for (let offset = 0; offset < chunk.length; offset += pieceMax) {
-        this._push(null, chunk, offset, Math.min(pieceMax, chunk.length - offset))
-      }
-    }
+    this.take(chunk, lease)
     this._fill()
+  }
+
+  protected take(chunk: Uint8Array, lease: Lease | undefined): void {
+    if (lease !== undefined) this._pushLease(lease, chunk)
+    else if (chunk.length <= this.slotSize * (this._append ? 1 : gatherSlotsMax)) this.gatherIn(chunk, 0)
+    else this._pushCallers(chunk)
   }
 
   /** Takes all of a lease, which need not have become a chunk, with one reference to it. */
   acceptLease(lease: Lease): void {
     this._accepted += lease.length
-    this._flushGather()
-    this.leases++
-    const here = lease.buffer.engine === this.ring.engine
-    this._push(lease, here ? null : lease.chunk, 0, lease.length)
+    this.takeLease(lease)
     this._fill()
   }
 
-  private _gatherIn(chunk: Uint8Array): void {
-    for (let from = 0; from < chunk.length;) {
-      const to = Math.min(chunk.length, from + this._slotSize - this._gathered)
-      // The view costs more than a short line's copy.
-      this._gatherFor(to - from).set(to - from === chunk.length ? chunk : chunk.subarray(from, to), this._gathered)
-      this._gathered += to - from
-      from = to
-      if (this._gathered === this._slotSize) this._flushGather()
+  protected takeLease(lease: Lease): void {
+    this._pushLease(lease, null)
+  }
+
+  /** @param chunk a part of the lease's; null: all of it */
+  private _pushLease(lease: Lease, chunk: Uint8Array | null): void {
+    this.flushGather()
+    this.leases++
+    this.push(this.writeOf(this.sourceOf(lease, chunk)))
+  }
+
+  protected sourceOf(loan: Lease, chunk: Uint8Array | null): WriteSource {
+    const size = chunk?.length ?? loan.length
+    if (loan.buffer.engine !== this.ring.engine) return { loan, chunk: chunk ?? loan.chunk, offset: 0, size }
+    const offset = loan.offset + (chunk === null ? 0 : chunk.byteOffset - loan.chunk.byteOffset)
+    return { loan, chunk: null, offset, size }
+  }
+
+  /** From where it is, in pieces. */
+  private _pushCallers(chunk: Uint8Array): void {
+    this.flushGather()
+    this.callersBytes += chunk.length
+    for (let offset = 0; offset < chunk.length; offset += pieceMax) {
+      this.push(this.writeOf({ loan: null, chunk, offset, size: Math.min(pieceMax, chunk.length - offset) }))
     }
-    if (this._gathered > 0) this._flushLater()
+  }
+
+  protected gatherIn(chunk: Uint8Array, from: number): void {
+    // Others may append as well: what is written in one piece stays in one.
+    if (this._append && chunk.length > this.gather.room) this.flushGather()
+    while (from < chunk.length) {
+      this.openGather(1)
+      const to = Math.min(chunk.length, from + this.gather.room)
+      // The view costs more than a short line's copy.
+      this.gather.add(to - from === chunk.length ? chunk : chunk.subarray(from, to))
+      from = to
+      if (this.gather.room === 0) this.flushGather()
+    }
+    if (!this.gather.isEmpty) this._flushLater()
   }
 
   /** Memory with room for so many bytes after those gathered. */
-  private _gatherFor(bytes: number): GatherChunk {
-    if (this._gathered + bytes > this._slotSize) this._flushGather()
-    this._gather ??= new Loan(this._buffers.acquire(), this._slotSize, this._buffers.release)
-    return this._gather.chunk as GatherChunk
+  protected openGather(bytes: number): void {
+    if (bytes > this.gather.room) this.flushGather()
+    // What has its place in the middle of a unit has it there in memory, too.
+    this.gather.open(this.next % this.unit)
   }
 
   private _flushLater(): void {
@@ -239,27 +231,46 @@ export class WriteBehind implements Window {
 
   /** Starts writing what was gathered. */
   flush(): void {
-    this._flushGather()
+    this.flushGather()
     this._fill()
   }
 
-  private _flushGather(): void {
-    if (this._gather === null) return
-    const [loan, size] = [this._gather, this._gathered]
-    this._gather = null
-    this._gathered = 0
-    this._push(loan, null, 0, size)
+  protected flushGather(): void {
+    if (!this.gather.isEmpty) this.pushGathered(this.gather.take())
   }
 
-  private _push(loan: Loan | null, chunk: Uint8Array | null, offset: number, size: number): void {
-    this._writes.push(new ChunkWrite(this, this._next, loan, chunk, offset, size))
-    if (this._next !== currentPosition) this._next += size
+  protected pushGathered(source: WriteSource & { loan: Loan }): void {
+    this.push(this.writeOf(source))
+  }
+
+  /** @param unit bytes of which it is a whole multiple */
+  protected writeOf(source: WriteSource, file = this.file, unit = 1): ChunkWrite {
+    return new ChunkWrite(this, this.next, source, file, unit)
+  }
+
+  protected push(write: ChunkWrite): void {
+    this._writes.push(write)
+    if (this.next !== currentPosition) this.next += write.size
+  }
+
+  /** Called before a write is started. False: not now. */
+  protected prepare(_write: ChunkWrite, _inFlight: number): boolean {
+    return true
+  }
+
+  /** Nothing more is to be written, because of this. */
+  protected fail(error: Error): void {
+    this._failure ??= error
+    if (this._inFlight > 0) return // the last to complete tells
+    this._end()
+    process.nextTick(this._tell)
   }
 
   private _fill(): void {
     if (this._failure !== null || this._closing) return
     while (this._started < this._writes.length && this._inFlight < this._limit) {
       const write = this._writes[this._started]
+      if (!this.prepare(write, this._inFlight)) return
       // One is always due; more only where the ring has room to spare.
       if (this._inFlight === 0) this.ring.start(write)
       else if (!this.ring.tryStart(write)) return
@@ -276,9 +287,9 @@ export class WriteBehind implements Window {
     this._advance()
     if (this._closing) return this._finishClose()
     if (!this.ring.pressure) this._limit = Math.min(this._limit * 2, this._writeBehind)
-    if (this._inFlight === 0) this._flushGather()
+    if (this._inFlight === 0) this.flushGather()
     this._fill()
-    if (this._inFlight === 0 && this._failure !== null) this._end(this._failure)
+    this._end()
     if (this._telling) return
     this._telling = true
     this.ring.afterBatch(this._tell)
@@ -297,16 +308,19 @@ export class WriteBehind implements Window {
     // Nothing written and no error: what a disk that cannot go on answers.
     if (result <= 0) this._failure ??= write.error ?? errnoError(result || -constants.errno.EIO, 'write')
     if (result <= 0) return false
+    const { moved } = write
     write.done = write.aim(result)
-    if (write.done || stopped) return false
+    if (write.moved === moved) this._failure ??= errnoError(-constants.errno.EIO, 'write') // not even a unit
+    if (write.done || stopped || this._failure !== null) return false
     this.ring.start(write)
     return true
   }
 
-  /** Nothing more will be written. What the first incomplete write has brought is in the file as well. */
-  private _end(error: Error): void {
-    if (this.error === null && this._writes.length > 0) this.written += this._writes[0].moved
-    this.error = error
+  /** After a failure nothing more is written. What the first incomplete write has brought is in the file as well. */
+  private _end(): void {
+    if (this._inFlight > 0 || this._failure === null || this.error !== null) return
+    if (this._writes.length > 0) this.written += this._writes[0].moved
+    this.error = this._failure
   }
 
   /** Counts what is written without a gap. */
@@ -343,15 +357,14 @@ export class WriteBehind implements Window {
     for (const write of this._writes.splice(this._started)) this._release(write)
     // A write cancelled between others that happen would leave a hole; those to a regular file end soon.
     if (this._sequential) for (const write of [...this._writes]) if (!write.done) this.ring.cancel(write)
-    this._gather?.release()
-    this._gather = null
+    this.gather.drop()
     this._closed = closed
     this._finishClose()
   }
 
   private _finishClose(): void {
     if (this._closed === null || this._inFlight > 0) return
-    this._buffers.close()
+    this.buffers.close()
     this.ring.removeWindow(this)
     this._closed()
   }

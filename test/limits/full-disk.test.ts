@@ -53,7 +53,8 @@ ringTest('a full disk fails writes of all sizes with ENOSPC and leaves no hole',
     const path = join(disk, 'target')
     for (const piece of sizes) {
       for (const writeBehind of [1, 4, 16]) {
-        const writer = createUringWriteStream(path, { writeBehind, chunkSize: 50_000 })
+        const direct = random.pick([false, 'prefer'] as const)
+        const writer = createUringWriteStream(path, { writeBehind, chunkSize: 50_000, direct })
         const closed = closing(writer)
         writeAll(writer, piece)
         const error = await closed

@@ -1,0 +1,75 @@
+/** One write of the window of writes. */
+import type { Loan } from './buffers.js'
+import { floorTo } from './direct.js'
+import type { OpenFile } from './engine.js'
+import { currentPosition, Opcode, Request } from './engine.js'
+import type { WriteBehind } from './write-behind.js'
+
+/** Where the bytes of a write are: in a loan's buffer, or if there is none in a chunk of the caller's. */
+export interface WriteSource {
+  readonly loan: Loan | null
+  /** The memory, unless it is in a buffer of this ring's engine. */
+  readonly chunk: Uint8Array | null
+  readonly offset: number
+  readonly size: number
+}
+
+/** One write: a place in the file, and the memory it empties. */
+export class ChunkWrite extends Request {
+  loan: Loan | null
+  readonly size: number
+  /** Bytes written so far. */
+  moved = 0
+  done = false
+  /** It must be copied into memory of ours before it is started. */
+  staged = false
+  private _offset: number
+
+  /**
+   * @param unit bytes of which it is a whole multiple, in memory as well: `file` has O_DIRECT then. 1 otherwise
+   */
+  constructor(
+    readonly window: WriteBehind, readonly place: number, { loan, chunk, offset, size }: WriteSource,
+    file: OpenFile, private readonly _unit: number
+  ) {
+    super()
+    this.opcode = Opcode.write
+    this.opFlags = window.writeFlags
+    this.file = file
+    this.loan = loan
+    if (chunk === null) this.buffer = loan!.buffer
+    else this.memory = chunk
+    this._offset = offset
+    this.size = size
+    this.aim(0)
+  }
+
+  /** Points it at what is still missing. True when nothing is. */
+  aim(moved: number): boolean {
+    this.moved = floorTo(this._unit, this.moved + moved) // a part of a unit is written again
+    this.offset = this._offset + this.moved
+    this.length = this.size - this.moved
+    this.position = this.place === currentPosition ? currentPosition : this.place + this.moved
+    return this.length === 0
+  }
+
+  /** Moves the bytes from the caller's memory to that of a loan. */
+  stage(loan: Loan): void {
+    loan.chunk.set(this.memory!.subarray(this._offset, this._offset + this.size))
+    this.loan = loan
+    this.memory = null
+    this.buffer = loan.buffer
+    this._offset = 0
+    this.staged = false
+    this.aim(0)
+  }
+
+  /** The caller gave the memory away while it was being written: what the kernel found there is unknown. */
+  get detached(): boolean {
+    return this.memory !== null && this.memory.byteLength < this._offset + this.size
+  }
+
+  override completed(result: number): void {
+    this.window.completed(this, result)
+  }
+}

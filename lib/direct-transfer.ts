@@ -1,0 +1,145 @@
+/** Positional transfers past the page cache, of any place, length and memory. */
+import type { DirectFile } from './direct.js'
+import { ceilTo, floorTo, partsOf } from './direct.js'
+import type { EngineBuffer, OpenFile } from './engine.js'
+import { Opcode } from './engine.js'
+import { invalidState } from './errors.js'
+import { Operation } from './operation.js'
+import { ops } from './operations.js'
+import { chunkSizeDirect, depthDirect } from './options.js'
+import type { Ring } from './ring.js'
+
+type Place = number | bigint
+
+/** How far into a unit a place is. */
+function within(unit: number, place: Place): number {
+  return typeof place === 'bigint' ? Number(place % BigInt(unit)) : place % unit
+}
+
+function plus(place: Place, bytes: number): Place {
+  return typeof place === 'bigint' ? place + BigInt(bytes) : place + bytes
+}
+
+function detached(what: string): Error {
+  return invalidState(`a buffer was detached while it was ${what}`)
+}
+
+/** The transfers of one UringFile: through pages of the ring's, several at once. */
+export class DirectTransfers {
+  readonly #run: (operation: Operation, signal?: AbortSignal) => Promise<number>
+
+  /**
+   * @param file the same file with the page cache, for parts of units that are written
+   * @param run submits an operation while the file is held open
+   */
+  constructor(
+    readonly ring: Ring, readonly direct: DirectFile, readonly file: OpenFile,
+    run: (operation: Operation, signal?: AbortSignal) => Promise<number>
+  ) {
+    this.#run = run
+  }
+
+  /** Fills `bytes` as far as the file goes. */
+  async read(bytes: Uint8Array, position: Place, signal?: AbortSignal): Promise<number> {
+    const { byteLength } = bytes
+    const piece = (at: number): Promise<number> =>
+      this.#readPiece(bytes, at, Math.min(chunkSizeDirect, byteLength - at), plus(position, at), signal)
+    return this.#pieces(byteLength, piece)
+  }
+
+  /** Moves all pieces, some at once; ends behind the first that is short. */
+  async #pieces(total: number, piece: (at: number) => Promise<number>): Promise<number> {
+    let done = 0
+    while (done < total) {
+      const starts: number[] = []
+      for (let at = done; at < total && starts.length < depthDirect; at += chunkSizeDirect) starts.push(at)
+      // All of them have ended before an error is told: until then they have the memory.
+      for (const outcome of await Promise.allSettled(starts.map(piece))) {
+        if (outcome.status === 'rejected') throw Object.assign(outcome.reason as Error, done > 0 ? { bytesMoved: done } : {})
+        const wanted = Math.min(chunkSizeDirect, total - done)
+        done += outcome.value
+        if (outcome.value < wanted) return done
+      }
+    }
+    return done
+  }
+
+  /** What lies around the piece in its units is read with it. */
+  async #readPiece(target: Uint8Array, at: number, size: number, place: Place, signal?: AbortSignal): Promise<number> {
+    const { unit } = this.direct
+    const skip = within(unit, place)
+    const buffer = this.ring.engine.acquirePages(ceilTo(unit, skip + size))
+    try {
+      let filled = 0
+      for (;;) {
+        const length = ceilTo(unit, skip + size) - filled
+        const moved = filled + await this.#move(Opcode.read, buffer, filled, plus(place, filled - skip), length, signal)
+        // A read that ends within a unit has come to the end of the file.
+        if (moved === filled || moved % unit !== 0 || moved >= skip + size) {
+          const bytes = Math.max(0, Math.min(moved - skip, size))
+          if (buffer.copyTo(target.subarray(at, at + bytes), skip, bytes) < bytes) throw detached('read into')
+          return bytes
+        }
+        filled = moved
+      }
+    } finally {
+      buffer.free()
+    }
+  }
+
+  /** Writes all of `bytes`. Parts of units, at both ends, go through the page cache. */
+  async write(bytes: Uint8Array, position: Place, signal?: AbortSignal): Promise<number> {
+    const { byteLength } = bytes
+    const { unit } = this.direct
+    let written = 0
+    for (const part of partsOf(within(unit, position), byteLength, unit)) {
+      const place = plus(position, part.offset)
+      const move = part.direct
+        ? this.#pieces(part.size, at =>
+          this.#writePiece(bytes, part.offset + at, Math.min(chunkSizeDirect, part.size - at), plus(place, at), signal))
+        : this.#writeAll(bytes.subarray(part.offset, part.offset + part.size), place, signal)
+      written += await move.catch(error => {
+        const before = written + (error.bytesMoved ?? 0)
+        delete error.bytesMoved
+        throw before > 0 ? Object.assign(error, { bytesWritten: before + (error.bytesWritten ?? 0) }) : error
+      })
+      if (bytes.byteLength < byteLength) throw detached('being written')
+    }
+    return written
+  }
+
+  async #writeAll(bytes: Uint8Array, place: Place, signal?: AbortSignal): Promise<number> {
+    let done = 0
+    while (done < bytes.byteLength) done += await this.#run(ops.write(this.file, bytes.subarray(done), plus(place, done)), signal)
+    return done
+  }
+
+  async #writePiece(source: Uint8Array, at: number, size: number, place: Place, signal?: AbortSignal): Promise<number> {
+    const { unit } = this.direct
+    const buffer = this.ring.engine.acquirePages(size)
+    try {
+      const pages = buffer.lend(size)
+      pages.set(source.subarray(at, at + size))
+      buffer.reclaim(pages)
+      let done = 0
+      while (done < size) {
+        const moved = floorTo(unit, done + await this.#move(Opcode.write, buffer, done, plus(place, done), size - done, signal))
+        if (moved === done) return done // not even a unit
+        done = moved
+      }
+      return done
+    } finally {
+      buffer.free()
+    }
+  }
+
+  #move(opcode: number, buffer: EngineBuffer, offset: number, place: Place, length: number, signal?: AbortSignal): Promise<number> {
+    const operation = new Operation(opcode, opcode === Opcode.read ? 'read' : 'write')
+    operation.file = this.direct.file
+    operation.buffer = buffer
+    operation.offset = offset
+    operation.position = place
+    operation.length = length
+    return this.#run(operation, signal)
+  }
+}

@@ -1,0 +1,143 @@
+/** The file under a stream that writes: space ahead, and at the end the disk and the target's place. */
+import { constants } from 'node:fs'
+import { constants as system } from 'node:os'
+import { AtomicFile } from './atomic-file.js'
+import { Opcode } from './engine.js'
+import { errnoError, invalidArgValue } from './errors.js'
+import type { StreamFileOptions } from './stream-file.js'
+import { FileRequest, StreamFile } from './stream-file.js'
+
+/** When a write is over: with its data on the disk, or with everything that belongs to the file. */
+export type SyncChoice = 'data' | 'full'
+
+export interface DurabilityOptions {
+  /** Whether everything is on the disk before the stream has finished: an error of that is the stream's. Default false. */
+  flush?: boolean
+  /**
+   * Each write is over when it is on the disk: 'data' with its data and what is needed to find them (RWF_DSYNC), 'full'
+   * with times and all (RWF_SYNC). Default: when the kernel has it.
+   */
+  sync?: SyncChoice
+  /**
+   * The file takes the place of `path` as a whole when the stream finishes, and is on the disk then; until then, and
+   * after an error or `destroy`, what was there stays as it was. Default false.
+   */
+  atomic?: boolean
+  /** Bytes of space to allocate when the file is open; at the end it is cut to what was written. */
+  preallocate?: number
+}
+
+interface WrittenFileOptions extends StreamFileOptions, DurabilityOptions {
+  start?: number
+}
+
+type Done = (error: Error | null) => void
+
+const { EINVAL, ENOSYS, EOPNOTSUPP } = system.errno
+/** Per write (preadv2(2)). */
+const RWF_DSYNC = 2
+const RWF_SYNC = 4
+
+export class WrittenFile extends StreamFile {
+  protected override readonly access = constants.O_WRONLY
+  readonly #options: WrittenFileOptions
+  #atomic: AtomicFile | null = null
+  #allocated = false
+  /** Everything that follows the last write has been done. */
+  #finished = false
+  /** It is being done. */
+  #finishing = false
+  #idle: (() => void) | null = null
+
+  constructor(path: ConstructorParameters<typeof StreamFile>[0], options: WrittenFileOptions) {
+    super(path, options, [])
+    this.#options = options
+  }
+
+  /** RWF_* of each write. */
+  get writeFlags(): number {
+    const { sync } = this.#options
+    return sync === undefined ? 0 : sync === 'data' ? RWF_DSYNC : RWF_SYNC
+  }
+
+  override open(flags: string | number, mode: string | number, opened: Done): void {
+    const allocated = (error: Error | null): void => error === null ? this.#allocate(opened) : opened(error)
+    if (!this.#options.atomic) return super.open(flags, mode, allocated)
+    // Out of the promise: what `opened` throws is no rejection.
+    const later = (error: Error | null): void => process.nextTick(allocated, error)
+    AtomicFile.beside(this.path!).then(atomic => {
+      this.#atomic = atomic
+      this.openPath(atomic.temporary, 'wx', mode, error => {
+        if (error === null) atomic.resemble(this.file!.fd).then(() => later(null), later)
+        else later(errnoError((error as NodeJS.ErrnoException).errno ?? -EINVAL, 'open', this.path))
+      })
+    }, later)
+  }
+
+  #allocate(opened: Done): void {
+    const { preallocate, start } = this.#options
+    if (preallocate === undefined) return opened(null)
+    // Others who append would do so behind the space, and lose what they wrote when it is cut.
+    if (this.facts.append) return opened(invalidArgValue('options.preallocate', preallocate, 'is not for files that are appended to'))
+    this.#allocated = true
+    const request = new FileRequest('fallocate', (error, result) => {
+      if (error === null || [-ENOSYS, -EOPNOTSUPP, -EINVAL].includes(result)) return opened(null) // not here
+      this.cutAt(0, () => opened(error)) // part of it may have been allocated
+    })
+    request.opcode = Opcode.fallocate
+    request.file = this.file
+    request.position = start ?? Math.max(this.facts.position, 0)
+    request.address = preallocate
+    this.ring.start(request)
+  }
+
+  /**
+   * Everything is written, up to `position`. Does what the options ask for, in this order: cuts what was allocated and
+   * not written, waits for the disk, puts the file in its target's place.
+   */
+  finish(position: number, done: Done): void {
+    const { flush, atomic } = this.#options
+    if (!this.#allocated && !atomic && !flush) return done(null)
+    this.#finishing = true
+    const finished = (error: Error | null): void => {
+      this.#finishing = false
+      this.#finished = error === null
+      this.#idle?.()
+      done(error)
+    }
+    const synced = (): void => {
+      if (atomic) this.#commit(finished)
+      else if (flush) this.sync(finished)
+      else finished(null)
+    }
+    if (this.#allocated) this.cutAt(position, synced)
+    else synced()
+  }
+
+  #commit(done: Done): void {
+    const later = (error: Error | null): void => process.nextTick(done, error)
+    this.#atomic!.commit(this.file!.fd).then(() => later(null), later)
+  }
+
+  /** Whether what was written is known to be on the disk, once it has finished. */
+  get isDurable(): boolean {
+    const { flush, atomic } = this.#options
+    return this.#finished && (flush === true || atomic === true)
+  }
+
+  /**
+   * Before the file is closed: where it has not finished, undoes what only a finished one may leave behind.
+   * @param position where what was written without a gap ends
+   * @param failed a write has: later ones may have left something behind it
+   */
+  abandon(position: number, failed: boolean, done: () => void): void {
+    if (this.#finishing) {
+      this.#idle = () => this.abandon(position, failed, done)
+      // Its commit fails now, unless it is past the renaming.
+      this.#atomic?.discard().catch(() => {})
+    } else if (this.#finished || this.file === null) done()
+    else if (this.#atomic !== null) this.#atomic.discard().catch(() => {}).then(() => process.nextTick(done))
+    else if (failed || this.#allocated) this.cutAt(position, done)
+    else done()
+  }
+}
