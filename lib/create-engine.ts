@@ -12,10 +12,10 @@ import { ringSetup, setupRefused } from './setup.js'
 
 /** @throws where the options are wrong, where 'uring' was asked for and is refused, and where only its options are */
 export function createEngine(ring: EngineOwner, options: RingOptions): Engine {
-  if (options.fs !== undefined) return new ThreadsEngine(ring, options.fs)
-  const choice = engineChoice(options.engine)
   const { tries, workers, special } = ringSetup(options)
-  if (choice === 'threads') return new ThreadsEngine(ring)
+  if (options.fs !== undefined) return new ThreadsEngine(ring, tries[0], options.fs)
+  const choice = engineChoice(options.engine)
+  if (choice === 'threads') return new ThreadsEngine(ring, tries[0])
   try {
     return openEngine(ring, tries, workers)
   } catch (error) {
@@ -23,7 +23,7 @@ export function createEngine(ring: EngineOwner, options: RingOptions): Engine {
     // What was asked for by name is not quietly left out, unless there is no io_uring at all.
     if (special !== '' && refusal.errno !== undefined && probe().available) throw setupRefused(refusal, special)
     if (choice === 'uring') throw uringUnavailable(refusal.code ?? 'ERR_DLOPEN_FAILED', refusalReason(refusal))
-    return new ThreadsEngine(ring)
+    return new ThreadsEngine(ring, tries[0])
   }
 }
 

@@ -35,6 +35,7 @@ const make = (target: string) => run('make', ['--no-print-directory', '-C', sour
 
 /** Why these tests cannot be built here, or null. */
 async function obstacle(): Promise<string | null> {
+  if (process.env.URING_STREAMS_ENGINE === 'threads') return 'nothing of it runs on threads'
   if (process.platform !== 'linux') return `io_uring is Linux's; this is ${process.platform}`
   const probe = await make('probe')
   return probe.succeeded ? null : `no g++ that links its sanitizers: ${probe.output.trim().split('\n')[0]}`
