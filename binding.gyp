@@ -14,6 +14,7 @@
             "binding/operation.cc",
             "binding/engine.cc",
             "binding/inspect.cc",
+            "binding/first_read.cc",
             "binding/wake_source.cc",
             "binding/reaper.cc",
             "binding/wakeup.cc",

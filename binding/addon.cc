@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "engine_wrap.h"
+#include "first_read.h"
 #include "inspect.h"
 
 namespace {
@@ -24,8 +25,13 @@ Napi::Value seek(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), error);
 }
 
+Napi::Value first_read(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), uring::first_read());
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", uring::EngineWrap::define(env));
+  exports.Set("firstRead", Napi::Function::New<first_read>(env));
   exports.Set("inspect", Napi::Function::New<inspect>(env));
   exports.Set("seek", Napi::Function::New<seek>(env));
   return exports;

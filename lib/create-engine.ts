@@ -7,7 +7,7 @@ import type { Setup } from './native.js'
 import { loadNative } from './native.js'
 import type { RingOptions, WorkerLimits } from './options.js'
 import { engineChoice } from './options.js'
-import { probe, refusalReason } from './probe.js'
+import { firstReadError, probe, refusalReason } from './probe.js'
 import { ringSetup, setupRefused } from './setup.js'
 
 /** @throws where the options are wrong, where 'uring' was asked for and is refused, and where only its options are */
@@ -30,6 +30,8 @@ export function createEngine(ring: EngineOwner, options: RingOptions): Engine {
 function openEngine(ring: EngineOwner, [first, ...smaller]: Setup[], workers: WorkerLimits | null): Engine {
   const addon = loadNative()
   if (addon instanceof Error) throw addon
+  const refusal = firstReadError(addon)
+  if (refusal !== null) throw refusal
   try {
     return new UringEngine(addon, ring, first, workers)
   } catch (error) {

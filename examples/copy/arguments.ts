@@ -1,6 +1,7 @@
 /** The command line of uring-copy. */
 import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
+import { doctor } from './doctor.js'
 
 /** The command line makes no sense: what is wrong with it. */
 export class UsageError extends Error {}
@@ -32,6 +33,7 @@ const depthMax = 1024
 const chunkSizeMax = 1024 ** 3
 
 const help = `Usage: uring-copy [options] SOURCE TARGET
+       uring-copy --doctor
 
 Copies the file SOURCE to TARGET, or into TARGET under its own name if TARGET is
 a directory. The mode bits are kept, less the umask.
@@ -45,6 +47,7 @@ a directory. The mode bits are kept, less the umask.
       --chunk-size N   bytes of one read and of one write, with K, M or G for
                        KiB, MiB or GiB (default ${chunkSizeDefault})
       --depth N        reads and writes in flight at once (default ${depthDefault})
+      --doctor         tell which engine copies run on here, why, and what helps
   -h, --help           show this
       --version        show the version
 
@@ -66,6 +69,7 @@ export function parseArguments(args: string[]): CopyOptions | { text: string } {
   const { values, positionals } = parsed(args)
   if (values.help) return { text: help }
   if (values.version) return { text: `${version()}\n` }
+  if (values.doctor) return { text: doctor() }
   if (positionals.length !== 2) {
     throw new UsageError(`SOURCE and TARGET are needed; paths given: ${positionals.length}`)
   }
@@ -93,6 +97,7 @@ function parsed(args: string[]) {
         json: { type: 'boolean' },
         'chunk-size': { type: 'string' },
         depth: { type: 'string' },
+        doctor: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean' }
       }
