@@ -16,7 +16,7 @@ const reasons: Record<string, string> = {
   EACCES: 'a security module forbids it',
   ENOSYS: 'the kernel is older than 5.6, was built without io_uring, or a sandbox (gVisor, rootless podman) hides it',
   EINVAL: 'the kernel or sandbox does not know the parameters',
-  EOPNOTSUPP: 'the container runtime forbids it',
+  ENOTSUP: 'the container runtime forbids it', // libuv's name of EOPNOTSUPP, the same number
   ENOMEM: 'RLIMIT_MEMLOCK is too small for the ring; raise it by ulimit -l, LimitMEMLOCK= or docker run --ulimit memlock=-1'
 }
 
