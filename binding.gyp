@@ -6,6 +6,7 @@
       "conditions": [
         ["OS=='linux'", {
           "sources": [
+            "binding/runtime.cc",
             "binding/syscall.cc",
             "binding/ring.cc",
             "binding/buffer_arena.cc",
