@@ -3,7 +3,7 @@ import fs from 'node:fs'
 import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFile, Request } from './engine.js'
 import { FSYNC_DATASYNC, Opcode } from './engine.js'
 import { errnoError, errnoOf } from './errors.js'
-import { fileCall } from './file-calls.js'
+import { threadCall } from './thread-calls.js'
 import { HeapBuffer } from './heap-buffer.js'
 import type { QueueSizes } from './options.js'
 import { RegisteredBuffer } from './registered-buffer.js'
@@ -109,7 +109,7 @@ export class ThreadsEngine implements Engine {
       case Opcode.writev:
         return this.#write(request, fd, position, done)
       default: {
-        const call = fileCall(request)
+        const call = threadCall(request)
         if (call === undefined) return void setImmediate(done, null, ENOSYS)
         call(request, done)
       }

@@ -31,6 +31,6 @@ const calls: Partial<Record<number, (request: Request, done: Done) => void>> = {
 }
 
 /** How node:fs does it, or undefined where it has nothing for it. */
-export function fileCall({ opcode }: Request): ((request: Request, done: Done) => void) | undefined {
+export function threadCall({ opcode }: Request): ((request: Request, done: Done) => void) | undefined {
   return calls[opcode]
 }
