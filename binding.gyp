@@ -6,6 +6,7 @@
       "conditions": [
         ["OS=='linux'", {
           "sources": [
+            "binding/runtime.cc",
             "binding/syscall.cc",
             "binding/ring.cc",
             "binding/buffer_arena.cc",
@@ -14,6 +15,7 @@
             "binding/operation.cc",
             "binding/engine.cc",
             "binding/inspect.cc",
+            "binding/first_read.cc",
             "binding/wake_source.cc",
             "binding/reaper.cc",
             "binding/wakeup.cc",

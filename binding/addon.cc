@@ -3,6 +3,7 @@
 
 #include "engine_wrap.h"
 #include "file_work.h"
+#include "first_read.h"
 #include "inspect.h"
 
 namespace {
@@ -25,8 +26,13 @@ Napi::Value seek(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), error);
 }
 
+Napi::Value first_read(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), uring::first_read());
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", uring::EngineWrap::define(env));
+  exports.Set("firstRead", Napi::Function::New<first_read>(env));
   exports.Set("inspect", Napi::Function::New<inspect>(env));
   exports.Set("seek", Napi::Function::New<seek>(env));
   exports.Set("fileCall", Napi::Function::New<uring::start_file_work>(env));

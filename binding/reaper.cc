@@ -5,9 +5,17 @@
 #include <csignal>
 #include <mutex>
 #include <pthread.h>
+#include <sys/prctl.h>
 #include <semaphore>
 
 #include "check.h"
+
+// The oldest version of it: glibc 2.34 has moved it, and would not let older ones load what names the new place.
+#if defined(__GLIBC__) && defined(__x86_64__)
+__asm__(".symver pthread_detach, pthread_detach@GLIBC_2.2.5");
+#elif defined(__GLIBC__) && defined(__aarch64__)
+__asm__(".symver pthread_detach, pthread_detach@GLIBC_2.17");
+#endif
 
 namespace uring {
 namespace {
@@ -21,9 +29,10 @@ class SignalsBlocked {
   SignalsBlocked() {
     sigset_t all;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
+    // Of this thread alone, on Linux; pthread_sigmask is another symbol since glibc 2.32.
+    sigprocmask(SIG_SETMASK, &all, &before_);
   }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  ~SignalsBlocked() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
   SignalsBlocked(const SignalsBlocked&) = delete;
   SignalsBlocked& operator=(const SignalsBlocked&) = delete;
 
@@ -39,7 +48,7 @@ class ReaperSource::Reaper {
   Reaper(int ring_fd, uv_async_t& async) : ring_fd_(ring_fd), async_(async) {}
 
   void run() {
-    pthread_setname_np(pthread_self(), "uring-reaper");
+    prctl(PR_SET_NAME, "uring-reaper");
     do {
       // While completions wait, enter returns at once: the loop must have reaped before.
       reaped_.acquire();

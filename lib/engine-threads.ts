@@ -1,11 +1,14 @@
 /** The engine over node:fs, or over a caller's own functions of the same form. */
 import fs from 'node:fs'
-import { constants } from 'node:os'
 import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFile, Request } from './engine.js'
 import { FSYNC_DATASYNC, Opcode } from './engine.js'
-import { errnoError } from './errors.js'
+import { errnoError, errnoOf } from './errors.js'
+import { threadCall } from './thread-calls.js'
 import { HeapBuffer } from './heap-buffer.js'
+import type { QueueSizes } from './options.js'
 import { RegisteredBuffer } from './registered-buffer.js'
+import { ThreadChains } from './thread-chains.js'
+import { ThreadTimers } from './thread-timers.js'
 
 type Done = (error: NodeJS.ErrnoException | null, result?: number) => void
 
@@ -20,42 +23,47 @@ export interface FileFunctions {
   fdatasync?(fd: any, callback: (error?: any) => void): void
 }
 
-/** Requests in flight beyond libuv's threads only wait there; this bounds how many wait. */
-const capacity = 1023
-
 /** How long a busy descriptor is left alone. */
 const retryMs = 5
 
-const { ECANCELED, EFBIG, EIO, ENOSYS } = constants.errno
-
-/** A caller's own errors may have a code only, or nothing. */
-function errnoOf(error: NodeJS.ErrnoException | null): number {
-  return error?.errno ?? -(constants.errno[error?.code as keyof typeof constants.errno] ?? EIO)
-}
+const [EALREADY, ECANCELED, EFBIG, ENOENT, ENOSYS] = ['EALREADY', 'ECANCELED', 'EFBIG', 'ENOENT', 'ENOSYS'].map(errnoOf)
 
 export class ThreadsEngine implements Engine {
   readonly kind = 'threads'
-  readonly capacity = capacity
+  readonly capacity: number
+  readonly chainMax: number
   #submitted = 0
   #completed = 0
   #filesInUse = 0
-  readonly #cancelled = new WeakSet<Request>()
+  #slots = 0
+  readonly #inFlight = new Map<number, Request>()
+  readonly #timers = new ThreadTimers()
+  readonly #chains = new ThreadChains(
+    request => this.#begin(request),
+    request => setImmediate(() => this.#complete(request, ECANCELED))
+  )
 
-  constructor(readonly owner: EngineOwner, readonly functions: FileFunctions = fs) {}
+  /** @param sizes rounded up to powers of two, as the kernel does. What is in flight beyond libuv's threads only waits there */
+  constructor(readonly owner: EngineOwner, sizes: QueueSizes, readonly functions: FileFunctions = fs) {
+    this.capacity = 2 ** Math.ceil(Math.log2(sizes.cqEntries)) - 1
+    this.chainMax = Math.min(2 ** Math.ceil(Math.log2(sizes.entries)), this.capacity)
+  }
 
   start(request: Request): void {
     this.#submitted++
-    request.slot = 0
+    request.slot = this.#slots++
+    this.#inFlight.set(request.slot, request)
+    this.#chains.add(request)
+  }
+
+  #begin(request: Request): void {
     let starting = true
     const done: Done = (error, result = 0) => {
       if (starting) return process.nextTick(done, error, result) // a caller's fs may answer at once
-      this.#completed++
-      request.slot = -1
       request.error = error
-      const cancelled = error === null && result === 0 && this.#cancelled.delete(request)
-      const failed = cancelled ? -ECANCELED : errnoOf(error)
-      this.owner.completed(request, error !== null || cancelled ? failed : result, 0)
-      this.owner.batchEnded()
+      const ended = error === null ? result : error.errno ?? errnoOf(error.code ?? '') // a caller's own may have neither
+      this.#chains.ended(request, ended)
+      this.#complete(request, ended)
     }
     try {
       this.#run(request, done)
@@ -65,15 +73,28 @@ export class ThreadsEngine implements Engine {
     starting = false
   }
 
+  #complete(request: Request, result: number): void {
+    this.#completed++
+    this.#inFlight.delete(request.slot)
+    request.slot = -1
+    this.#timers.count(request)
+    this.owner.completed(request, result, 0)
+    this.owner.batchEnded()
+  }
+
   #run(request: Request, done: Done): void {
     const { functions } = this
     const fd = request.file?.fd ?? -1
     const position = request.position < 0 ? null : request.position
     switch (request.opcode) {
       case Opcode.pollAdd: // a thread cannot wait for readiness: look again in a moment
-        return void setTimeout(done, retryMs, null, 0)
+        return this.#timers.after(request, retryMs, done)
       case Opcode.nop:
         return void setImmediate(done, null, 0)
+      case Opcode.timeout:
+        return this.#timers.timeout(request, done)
+      case Opcode.cancel:
+        return void setImmediate(done, null, this.#cancel(this.#inFlight.get(request.address)))
       case Opcode.openat:
         return functions.open!(request.path!, ...request.openArguments!, done)
       case Opcode.close:
@@ -87,8 +108,11 @@ export class ThreadsEngine implements Engine {
       case Opcode.write:
       case Opcode.writev:
         return this.#write(request, fd, position, done)
-      default:
-        return void setImmediate(done, Object.assign(new Error('not on this engine'), { errno: -ENOSYS, code: 'ENOSYS' }))
+      default: {
+        const call = threadCall(request)
+        if (call === undefined) return void setImmediate(done, null, ENOSYS)
+        call(request, done)
+      }
     }
   }
 
@@ -97,19 +121,25 @@ export class ThreadsEngine implements Engine {
     const { write, writev } = this.functions
     const position = at === null ? null : Number(at)
     // fs.write takes a bigint, and a number that is no safe integer, for no position at all: in silence.
-    if (position !== null && position > Number.MAX_SAFE_INTEGER) return done(errnoError(-EFBIG, 'write'))
+    if (position !== null && position > Number.MAX_SAFE_INTEGER) return done(errnoError(EFBIG, 'write'))
     if (request.opcode === Opcode.writev) return writev!.call(this.functions, fd, request.vector, position, done)
     const bytes = bytesOf(request)
     if (write != null) return write.call(this.functions, fd, bytes, 0, request.length, position, done)
     return writev!.call(this.functions, fd, [bytes], position, done)
   }
 
-  /** A thread cannot be stopped; a caller's own function even less. It ends when it ends. */
   cancel(request: Request): void {
-    if (request.opcode === Opcode.nop) this.#cancelled.add(request)
+    if (request.slot >= 0) this.#cancel(request)
   }
 
-  readonly chainMax = 1
+  /** A thread cannot be stopped; a caller's own function even less: it ends when it ends. What has not begun never will. */
+  #cancel(request: Request | undefined): number {
+    if (request === undefined) return ENOENT
+    if (!this.#chains.has(request)) return ENOENT // it is about to complete
+    if (this.#chains.runs(request)) return this.#timers.stop(request, ECANCELED) ? 0 : EALREADY
+    this.#chains.remove(request)
+    return 0
+  }
 
   flush(): void {
     // Nothing waits here.

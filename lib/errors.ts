@@ -2,6 +2,7 @@
 import { getSystemErrorMap, inspect } from 'node:util'
 
 const system = getSystemErrorMap()
+const errnos = new Map([...system].map(([errno, [code]]) => [code, errno]))
 
 /** An error of a system call, as node:fs makes it. */
 export interface SystemError extends NodeJS.ErrnoException {
@@ -29,6 +30,11 @@ export function errnoError(errno: number, syscall: string, path?: string | Buffe
   if (path !== undefined) error.path = path.toString()
   if (dest !== undefined) error.dest = dest.toString()
   return error
+}
+
+/** The negative number of an error's code, which differs from platform to platform; that of EIO for a code of nobody's. */
+export function errnoOf(code: string): number {
+  return errnos.get(code) ?? errnos.get('EIO')!
 }
 
 function coded<E extends Error>(error: E, code: string): E & { code: string } {

@@ -106,6 +106,8 @@ export interface NativeEngine {
 
 export interface NativeAddon {
   Engine: new () => NativeEngine
+  /** Reads a byte by a ring of its own. 0 or a negative errno. */
+  firstRead(): number
   /** Writes [regular, append, size, position] of a descriptor to `out`. 0 or a negative errno. */
   inspect(fd: number, out: Float64Array): number
   /** Moves a descriptor's own position. 0 or a negative errno. */
@@ -123,7 +125,10 @@ export const FileCall = { extents: 0, clone: 1, copyXattrs: 2, copyTimes: 3, dro
 /** The package's folder: this file runs from lib/ or from dist/lib/. */
 function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(folder, 'binding.gyp'))) folder = dirname(folder)
+  while (!existsSync(join(folder, 'binding.gyp'))) {
+    if (dirname(folder) === folder) throw new Error('the package\'s folder is not there: was it bundled?')
+    folder = dirname(folder)
+  }
   return folder
 }
 

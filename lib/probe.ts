@@ -1,10 +1,13 @@
 /** What this machine allows, and why not. */
-import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { allOperations } from './engine.js'
 import { errnoError } from './errors.js'
-import type { NativeEngine } from './native.js'
+import type { NativeAddon, NativeEngine } from './native.js'
 import { loadNative, ordinary, setupWords } from './native.js'
+import type { Restrictions } from './restrictions.js'
+import { memlockLimit, readRestrictions } from './restrictions.js'
+
+export type { Restrictions }
 
 /** Why a set-up was refused, and what helps, by the code that the kernel answered. */
 const reasons: Record<string, string> = {
@@ -13,13 +16,33 @@ const reasons: Record<string, string> = {
   EACCES: 'a security module forbids it',
   ENOSYS: 'the kernel is older than 5.6, was built without io_uring, or a sandbox (gVisor, rootless podman) hides it',
   EINVAL: 'the kernel or sandbox does not know the parameters',
-  EOPNOTSUPP: 'the container runtime forbids it',
+  ENOTSUP: 'the container runtime forbids it', // libuv's name of EOPNOTSUPP, the same number
   ENOMEM: 'RLIMIT_MEMLOCK is too small for the ring; raise it by ulimit -l, LimitMEMLOCK= or docker run --ulimit memlock=-1'
 }
 
 /** In words, what an error of the set-up means. */
 export function refusalReason(error: NodeJS.ErrnoException): string {
+  const { ioUringDisabled, seccomp } = readRestrictions()
+  if (error.code === 'EPERM' && ioUringDisabled !== null && ioUringDisabled > 0) {
+    return `kernel.io_uring_disabled is ${ioUringDisabled}; allow it by sysctl kernel.io_uring_disabled=0`
+  }
+  if (error.code === 'EPERM' && seccomp === true) {
+    return 'a seccomp profile forbids it, as those of Docker and Kubernetes do; allow it by docker run --security-opt ' +
+      'seccomp=PROFILE with a profile that allows io_uring_setup, io_uring_enter and io_uring_register, or seccomp=unconfined'
+  }
   return reasons[error.code ?? ''] ?? error.message
+}
+
+/** Undefined before it was tried. */
+let readRefusal: NodeJS.ErrnoException | null | undefined
+
+/** What a first real read says, once in each thread: some sandboxes set a ring up and refuse to use it. */
+export function firstReadError(addon: NativeAddon): NodeJS.ErrnoException | null {
+  if (readRefusal === undefined) {
+    const result = addon.firstRead()
+    readRefusal = result < 0 ? errnoError(result, 'io_uring_enter') : null
+  }
+  return readRefusal
 }
 
 export interface Probe {
@@ -37,18 +60,8 @@ export interface Probe {
   operations: { supported: string[], missing: string[] } | null
   /** Bytes that this process may lock (the soft RLIMIT_MEMLOCK, which binds without CAP_IPC_LOCK); null off Linux. */
   memlock: number | null
-}
-
-/** Infinity where there is no limit. */
-function memlockLimit(): number | null {
-  let limits: string
-  try {
-    limits = readFileSync('/proc/self/limits', 'latin1')
-  } catch {
-    return null
-  }
-  const soft = /^Max locked memory\s+(\S+)/m.exec(limits)?.[1]
-  return soft === undefined ? null : soft === 'unlimited' ? Infinity : Number(soft)
+  /** What here may forbid io_uring, and what it would forbid. */
+  restrictions: Restrictions
 }
 
 function operationsOf(engine: NativeEngine): Probe['operations'] {
@@ -63,8 +76,8 @@ function operationsOf(engine: NativeEngine): Probe['operations'] {
 
 /** Sets up a ring of one entry, looks at what it got, and closes it. */
 export function probe(): Probe {
-  const [kernel, memlock] = [release(), memlockLimit()]
-  const nothing = { available: false, kernel, features: null, operations: null, memlock }
+  const [kernel, memlock, restrictions] = [release(), memlockLimit(), readRestrictions()]
+  const nothing = { available: false, kernel, features: null, operations: null, memlock, restrictions }
   const addon = loadNative()
   if (addon instanceof Error) {
     return { ...nothing, reason: refusalReason(addon), code: 'ERR_DLOPEN_FAILED' }
@@ -75,12 +88,17 @@ export function probe(): Probe {
     const error = errnoError(granted, 'io_uring_setup')
     return { ...nothing, reason: refusalReason(error), code: error.code }
   }
+  const refusal = firstReadError(addon)
+  if (refusal !== null) {
+    engine.close(() => {})
+    return { ...nothing, reason: refusalReason(refusal), code: refusal.code! }
+  }
   engine.releaseBuffer(engine.acquireBuffer(1))
   const { setupFlags, features, fixedFiles, registeredSegments } = engine.facts()
   const operations = operationsOf(engine)
   engine.close(() => {})
   return {
-    available: true, reason: '', code: '', kernel, operations, memlock,
+    available: true, reason: '', code: '', kernel, operations, memlock, restrictions,
     features: { setupFlags, features, fixedFiles, registeredBuffers: registeredSegments > 0 }
   }
 }

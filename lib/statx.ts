@@ -1,4 +1,5 @@
 /** `struct statx` of the kernel (statx(2)), as numbers. */
+import type { BigIntStats } from 'node:fs'
 
 /** Bytes of the structure. */
 export const statxBytes = 256
@@ -43,4 +44,26 @@ export function parseStatx(bytes: Uint8Array): FileStats {
     size: u64(40), blocks: u64(48), atimeMs: ms(64), birthtimeMs: ms(80), ctimeMs: ms(96), mtimeMs: ms(112),
     dev: [u32(136), u32(140)]
   }
+}
+
+/** The opposite, of what node:fs says of a file. */
+export function writeStatx(bytes: Uint8Array, stats: BigIntStats): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const u32 = (at: number, value: bigint): void => view.setUint32(at, Number(value & 0xffff_ffffn), true)
+  const u64 = (at: number, value: bigint): void => view.setBigUint64(at, value, true)
+  const time = (at: number, ns: bigint): void => {
+    view.setBigInt64(at, ns / 1_000_000_000n, true)
+    u32(at + 8, ns % 1_000_000_000n)
+  }
+  const { blksize, nlink, uid, gid, mode, ino, size, blocks, dev } = stats
+  for (const [at, value] of [[4, blksize], [16, nlink], [20, uid], [24, gid]] as const) u32(at, value)
+  view.setUint16(28, Number(mode & 0xffffn), true)
+  for (const [at, value] of [[32, ino], [40, size], [48, blocks]] as const) u64(at, value)
+  time(64, stats.atimeNs)
+  time(80, stats.birthtimeNs)
+  time(96, stats.ctimeNs)
+  time(112, stats.mtimeNs)
+  // glibc's gnu_dev_major and gnu_dev_minor.
+  u32(136, (dev >> 8n & 0xfffn) | (dev >> 32n & 0xffff_f000n))
+  u32(140, (dev & 0xffn) | (dev >> 12n & 0xffff_ff00n))
 }

@@ -86,6 +86,8 @@ export class StreamFile {
   /** What the stream does with it (O_RDONLY, O_WRONLY). */
   protected readonly access: number = constants.O_RDONLY
   facts: FileFacts = { regular: false, append: false, size: 0, position: -1 }
+  /** Opened to append. */
+  #appends = false
 
   /**
    * @param needs what of `options.fs` the stream will call, beside open and close
@@ -146,7 +148,9 @@ export class StreamFile {
     const request = new FileRequest('open', (error, fd) => error !== null ? opened(error) : this.#attach(fd, opened))
     request.openArguments = [flags, mode]
     try {
-      request.position = openFlags(flags) | O_CLOEXEC
+      const asked = openFlags(flags)
+      this.#appends = (asked & constants.O_APPEND) !== 0
+      request.position = asked | O_CLOEXEC
       request.length = fileMode(mode)
     } catch (error) {
       // A caller's own fs may know flags of its own.
@@ -161,7 +165,9 @@ export class StreamFile {
   #attach(fd: number, opened: (error: Error | null) => void): void {
     this.ring.engine.inspect(fd, (error, facts) => {
       if (error !== null) return opened(error)
-      this.facts = facts
+      // Of a descriptor just opened this much is known also where no engine can ask for it.
+      const fresh = this.given === null && facts.regular && facts.position < 0
+      this.facts = fresh ? { ...facts, append: this.#appends, position: 0 } : facts
       this.file = this.ring.engine.install(fd)
       this.#goDirect(fd, opened)
     })

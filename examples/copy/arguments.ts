@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
 import type { CopyOptions as FileOptions } from '../../lib/index.js'
+import { doctor } from './doctor.js'
 
 /** The command line makes no sense: what is wrong with it. */
 export class UsageError extends Error {}
@@ -35,6 +36,7 @@ const chunkSizeMax = 1024 ** 3
 
 const help = `Usage: uring-copy [options] SOURCE TARGET
        uring-copy [options] SOURCE... DIRECTORY
+       uring-copy --doctor
 
 Copies the file SOURCE to TARGET, or into TARGET under its own name if TARGET is
 a directory. The mode bits are kept, less the umask, and holes stay holes.
@@ -60,6 +62,7 @@ a directory. The mode bits are kept, less the umask, and holes stay holes.
       --chunk-size N   bytes of one read and of one write, with K, M or G for
                        KiB, MiB or GiB (default 512K, or 1M past the page cache)
       --depth N        reads and writes in flight at once (default 4, or 8)
+      --doctor         tell which engine copies run on here, why, and what helps
   -h, --help           show this
       --version        show the version
 
@@ -82,6 +85,7 @@ export function parseArguments(args: string[]): CopyOptions | { text: string } {
   const { values, positionals } = parsed(args)
   if (values.help) return { text: help }
   if (values.version) return { text: `${version()}\n` }
+  if (values.doctor) return { text: doctor() }
   if (positionals.length < 2) {
     throw new UsageError(`SOURCE and TARGET are needed; paths given: ${positionals.length}`)
   }
@@ -134,6 +138,7 @@ function parsed(args: string[]) {
         'dry-run': { type: 'boolean' },
         'chunk-size': { type: 'string' },
         depth: { type: 'string' },
+        doctor: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean' }
       }

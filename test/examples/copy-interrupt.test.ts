@@ -2,15 +2,13 @@
 import { existsSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { probe } from '../../lib/index.js'
 import type { Running } from '../helpers/copy-tool.js'
 import { Fifo, startCopy } from '../helpers/copy-tool.js'
+import { notUring } from '../helpers/ring-state.js'
 import { makeFifo } from '../helpers/files.js'
 import { patterned } from '../helpers/seeded.js'
 
 const bytes = patterned(1024 ** 2)
-const { available, reason } = probe()
-const noUring = available ? false : `no io_uring here: ${reason}`
 
 /** A copy that has read nearly all of `bytes` and waits for more. */
 async function startEndless(dir: string, args: string[], engine: string): Promise<{ running: Running, fifo: Fifo }> {
@@ -21,7 +19,7 @@ async function startEndless(dir: string, args: string[], engine: string): Promis
 }
 
 for (const [signal, exitCode] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const) {
-  t.test(`${signal} in the middle removes the target, and the exit code is ${exitCode}`, { skip: noUring }, async t => {
+  t.test(`${signal} in the middle removes the target, and the exit code is ${exitCode}`, { skip: notUring }, async t => {
     const dir = t.testdir()
     const { running, fifo } = await startEndless(dir, ['--quiet'], 'uring')
     t.ok(existsSync(join(dir, 'target')), 'the copy is in its middle')
@@ -33,7 +31,7 @@ for (const [signal, exitCode] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 
   })
 }
 
-t.test('with --force, what was overwritten in part is removed too', { skip: noUring }, async t => {
+t.test('with --force, what was overwritten in part is removed too', { skip: notUring }, async t => {
   const dir = t.testdir({ target: 'old' })
   const { running, fifo } = await startEndless(dir, ['--force', '--json'], 'uring')
   running.child.kill('SIGINT')
@@ -69,7 +67,7 @@ t.test('a copy that cannot even open its source is ended, and touches no target'
   t.equal(readFileSync(join(dir, 'target'), 'utf8'), 'precious')
 })
 
-t.test('a file that has taken the place of the target meanwhile stays', { skip: noUring }, async t => {
+t.test('a file that has taken the place of the target meanwhile stays', { skip: notUring }, async t => {
   const dir = t.testdir({ other: 'precious' })
   const { running, fifo } = await startEndless(dir, ['--quiet'], 'uring')
   renameSync(join(dir, 'other'), join(dir, 'target'))

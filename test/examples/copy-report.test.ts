@@ -4,15 +4,13 @@ import { closeSync, openSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { startProgress } from '../../examples/copy/progress.js'
-import { probe } from '../../lib/index.js'
 import type { Running } from '../helpers/copy-tool.js'
 import { command, copy, Fifo, sha256OfFile, start, startCopy } from '../helpers/copy-tool.js'
+import { notUring } from '../helpers/ring-state.js'
 import { patterned, sha256 } from '../helpers/seeded.js'
 
 const MiB = 1024 ** 2
 const bytes = patterned(8 * MiB)
-const { available, reason } = probe()
-const noUring = available ? false : `no io_uring here: ${reason}`
 
 t.test('--json prints one line of figures that agree, and nothing else', async t => {
   const dir = t.testdir({ source: bytes, folder: {} })
@@ -33,7 +31,7 @@ t.test('--json prints one line of figures that agree, and nothing else', async t
     ['bytes', 'bytesPerSecond', 'engine', 'enters', 'operations', 'seconds', 'source', 'target'])
 })
 
-t.test('operations and system calls are counted, and larger chunks need fewer', { skip: noUring }, async t => {
+t.test('operations and system calls are counted, and larger chunks need fewer', async t => {
   const dir = t.testdir({ source: bytes })
   const counted = async (chunkSize: string): Promise<{ operations: number, enters: number }> => {
     const { stdout } = await copy(['--json', '--chunk-size', chunkSize, join(dir, 'source'), join(dir, chunkSize)])
@@ -44,7 +42,8 @@ t.test('operations and system calls are counted, and larger chunks need fewer', 
   t.ok(small.operations >= 2 * 128 && small.operations < 2 * 128 + 16, `${small.operations}`)
   t.ok(large.operations >= 2 * 8 && large.operations < 2 * 8 + 16, `${large.operations}`)
   for (const { operations, enters } of [small, large]) {
-    t.ok(enters >= 1 && enters <= operations, `${enters} system calls for ${operations} operations`)
+    if (notUring) t.equal(enters, 0, 'a ring on threads enters nothing')
+    else t.ok(enters >= 1 && enters <= operations, `${enters} system calls for ${operations} operations`)
   }
 })
 
@@ -192,7 +191,8 @@ t.test('on a terminal', { skip: whyNoTerminal() }, async t => {
     }
   })
 
-  t.test('Ctrl-C takes the bar away, removes the target, and leaves the terminal as it was', async t => {
+  // On threads a read of an empty FIFO cannot be stopped: the tool gives up waiting for it, and for its bar.
+  t.test('Ctrl-C takes the bar away, removes the target, and leaves the terminal as it was', { skip: notUring }, async t => {
     const dir = t.testdir()
     const fifo = new Fifo(join(dir, 'source'))
     const running = startOnTerminal(80, [fifo.path, join(dir, 'target')])

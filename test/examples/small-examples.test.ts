@@ -15,7 +15,8 @@ function succeeded(t: Test, { code, signal, stderr }: Ended): void {
   t.same({ code, signal, stderr }, { code: 0, signal: null, stderr: '' })
 }
 
-t.test('random-read reads as many whole blocks as it is told to', async t => {
+// Its O_DIRECT needs aligned memory, which JavaScript alone cannot allocate.
+t.test('random-read reads as many whole blocks as it is told to', { skip: notUring }, async t => {
   const { path } = makeFile(join(t.testdir(), 'file'), 1_000_000)
   const ended = await run(t, 'random-read', [path, '500', '16'])
   succeeded(t, ended)
@@ -32,7 +33,7 @@ t.test('random-read refuses a file without a whole block, and tells its usage', 
   t.match(stderr, 'usage: node random-read.js')
 })
 
-t.test('batch-open tells the size and the first bytes of each file, in order', { skip: notUring }, async t => {
+t.test('batch-open tells the size and the first bytes of each file, in order', async t => {
   const directory = t.testdir()
   const files = Array.from({ length: 300 }, (_, i) => makeFile(join(directory, `file-${i}`), 37 * i))
   const ended = await run(t, 'batch-open', files.map(({ path }) => path))
@@ -42,7 +43,7 @@ t.test('batch-open tells the size and the first bytes of each file, in order', {
   t.equal(ended.stdout, lines.join(''))
 })
 
-t.test('batch-open names what it cannot open or read, and looks at the others', { skip: notUring }, async t => {
+t.test('batch-open names what it cannot open or read, and looks at the others', async t => {
   const directory = t.testdir({ here: '12345678' })
   const [here, missing] = [join(directory, 'here'), join(directory, 'missing')]
   const { code, stdout, stderr } = await run(t, 'batch-open', [missing, directory, here])

@@ -54,7 +54,7 @@ ringTest('close waits for what is in flight, and takes nothing new', async t => 
   const other = await open(path, 'r+')
   await other.close()
   await ring.submit(ops.close(writer))
-}, notUring)
+})
 
 ringTest('every method of a closed file rejects with EBADF', async t => {
   const file = await open(join(t.testdir(), 'file'), 'w+')
@@ -225,7 +225,7 @@ ringTest('files are installed in the table of the ring they are opened on', asyn
     await file.close()
     t.equal(ring.stats().filesInUse, 0)
   })
-}, notUring)
+})
 
 t.test('a file works on libuv threads too', async t => {
   const path = join(t.testdir(), 'file')

@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import t from 'tap'
 import { reportOf } from '../helpers/child.js'
 import { makeFifo, makeFile } from '../helpers/files.js'
-import { notUring } from '../helpers/ring-state.js'
 
 const fixture = new URL('./fixtures/collecting.js', import.meta.url)
 
@@ -12,7 +11,7 @@ interface Report {
   usage: Record<string, number>
 }
 
-t.test('streams of every kind keep what they need while the garbage collector runs', { skip: notUring }, async t => {
+t.test('streams of every kind keep what they need while the garbage collector runs', async t => {
   const directory = t.testdir()
   const source = makeFile(join(directory, 'source'), 1_234_567)
   makeFifo(join(directory, 'fifo'))

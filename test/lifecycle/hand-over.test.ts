@@ -78,7 +78,7 @@ ringTest('what a listener keeps that comes at any moment of a pipe stays as it w
 ringTest('after unpipe a listener\'s chunks are its own', async t => {
   const { file, target } = source(t)
   const reader = createUringReadStream(file.path, { chunkSize })
-  const writer = createUringWriteStream(target, { chunkSize })
+  const writer = createUringWriteStream(target, { chunkSize, writeBehind: 1 }) // each write waits for 'drain'
   const closed = closing(writer)
   reader.pipe(writer)
   await next(writer, 'drain')

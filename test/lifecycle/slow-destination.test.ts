@@ -7,7 +7,7 @@ import { readFifo } from '../helpers/fifo.js'
 import { makeFifo, makeFile } from '../helpers/files.js'
 import { notUring, ringTest } from '../helpers/ring-state.js'
 import { patterned, seededFor, sha256 } from '../helpers/seeded.js'
-import { closing, endAndClose } from '../helpers/stream-events.js'
+import { closing, endAndClose, until } from '../helpers/stream-events.js'
 
 /** A FIFO, and a descriptor that takes from it only when it is asked to. */
 function slowFifo(t: Test): { path: string, drain: number } {
@@ -56,6 +56,7 @@ ringTest('a writer destroyed while nobody reads its FIFO closes', async t => {
   const stopped = new Promise(resolve => reader.once('pause', resolve))
   reader.pipe(writer)
   await stopped
+  await until(() => writer.bytesWritten > 0)
   const failed = new Error('enough')
   writer.destroy(failed)
   t.equal(await closed, failed)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { createUringReadStream, createUringWriteStream, ops, Ring } from '../../lib/index.js'
 import type { BufferOwnership } from '../../lib/index.js'
 import { digestOf, iteratedDigestOf, makeFile } from '../helpers/files.js'
-import { notUring, ringTest } from '../helpers/ring-state.js'
+import { ringTest } from '../helpers/ring-state.js'
 import { sha256 } from '../helpers/seeded.js'
 import { closing } from '../helpers/stream-events.js'
 
@@ -66,7 +66,7 @@ ringTest('operations that each submit the next one let the event loop turn', asy
   t.ok(ended >= total)
   t.ok(counts.turns >= total / 8 / chunksPerTurnMax, `${counts.turns} turns for ${ended} operations, 8 at a time`)
   t.ok(counts.timers > 1, `timers fired ${counts.timers} times`)
-}, notUring)
+})
 
 ringTest('a stream of a large file does not keep another from its end', async t => {
   const directory = t.testdir()

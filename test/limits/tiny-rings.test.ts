@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { createUringReadStream, createUringWriteStream, ops, Ring } from '../../lib/index.js'
 import type { BufferOwnership, RingOptions } from '../../lib/index.js'
 import { digestOf, iteratedDigestOf, makeFile, makeFiles } from '../helpers/files.js'
-import { notUring, ringTest, withRing } from '../helpers/ring-state.js'
+import { ringTest, withRing } from '../helpers/ring-state.js'
 import { patterned, sha256 } from '../helpers/seeded.js'
 import { closing, endAndClose } from '../helpers/stream-events.js'
 
@@ -64,7 +64,7 @@ for (const options of rings) {
       t.same(ended, Array.from({ length: 1000 }, (_, i) => i))
       t.match(ring.stats(), { submitted: 1000, completed: 1000 })
     })
-  }, notUring)
+  })
 }
 
 ringTest('a hundred thousand operations at once on the shared ring all end', async t => {

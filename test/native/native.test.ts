@@ -1,19 +1,12 @@
 // The C++ of binding/ that knows nothing of Node, built and run alone under sanitizers.
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { basename, join } from 'node:path'
 import t from 'tap'
+import { packageRoot } from '../helpers/package-root.js'
 
 t.setTimeout(600_000) // building takes most of it, on a busy machine
-
-/** The sources are not where this compiled file is. */
-function packageRoot(): string {
-  let directory = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(directory, 'binding.gyp'))) directory = dirname(directory)
-  return directory
-}
 
 interface Outcome { succeeded: boolean, output: string }
 
@@ -28,13 +21,14 @@ function run(command: string, args: string[]): Promise<Outcome> {
   })
 }
 
-const source = join(packageRoot(), 'test/native')
+const source = join(packageRoot, 'test/native')
 const build = mkdtempSync(join(tmpdir(), 'uring-streams-native-'))
 t.teardown(() => rmSync(build, { recursive: true, force: true }))
 const make = (target: string) => run('make', ['--no-print-directory', '-C', source, '-j2', `BUILD=${build}`, target])
 
 /** Why these tests cannot be built here, or null. */
 async function obstacle(): Promise<string | null> {
+  if (process.env.URING_STREAMS_ENGINE === 'threads') return 'nothing of it runs on threads'
   if (process.platform !== 'linux') return `io_uring is Linux's; this is ${process.platform}`
   const probe = await make('probe')
   return probe.succeeded ? null : `no g++ that links its sanitizers: ${probe.output.trim().split('\n')[0]}`

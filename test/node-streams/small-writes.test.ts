@@ -90,7 +90,7 @@ streamTest('random sizes, flags, corks, waits and callbacks give the same file a
     const before = random.bytes(random.between(0, 5000))
     writeFileSync(file, before)
     const [flags, start] = random.pick([['w', undefined], ['a', undefined], ['r+', random.between(0, before.length)]] as const)
-    const highWaterMark = random.pick([1, 100, 5000, 64 * 1024, 300_000])
+    const highWaterMark = random.pick([10, 100, 5000, 64 * 1024, 300_000])
     const stream = createUringWriteStream(file, { flags, start, highWaterMark })
     const parts: Buffer[] = []
     const order: number[] = []

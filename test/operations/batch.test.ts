@@ -54,7 +54,7 @@ ringTest('a chain longer than the submission queue is refused before anything is
     t.same((await ring.batch(chain.slice(0, 8))).map(({ result }) => result), Array(8).fill(0), 'the longest there may be')
     t.same(await ring.submit(chain[8]), { result: 0, flags: 0 }, 'what was refused can be submitted still')
   })
-}, notUring)
+})
 
 ringTest('batches larger than the queues complete', async t => {
   for (const entries of [1, 4, 64]) {
@@ -88,7 +88,7 @@ ringTest('chains behind a full ring stay whole', async t => {
     t.equal((await Promise.all(blockers)).length, capacity - 2)
   })
   closeSync(fifo)
-}, notUring)
+})
 
 ringTest('a batch may be made in the callback of a completion', async t => {
   await withRing(t, { entries: 16, cqEntries: 64 }, async ring => {
@@ -106,7 +106,7 @@ ringTest('a batch may be made in the callback of a completion', async t => {
     const results = await Promise.all(batches)
     t.same(results, Array(30).fill([0, -9, ECANCELED, 0]))
   })
-}, notUring)
+})
 
 ringTest('an operation of a failing kind does not reject a batch', async t => {
   const [bad, good] = await Ring.shared().batch([ops.read(999_999, Buffer.alloc(1)), ops.nop()])

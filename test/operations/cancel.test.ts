@@ -48,7 +48,7 @@ ringTest('an operation that is aborted while it waits for admission never begins
     closeSync(fd)
   })
   closeSync(fifo)
-}, notUring)
+})
 
 ringTest('an operation in flight is aborted, and takes nothing', async t => {
   const fifo = openFifo(t)
@@ -126,7 +126,7 @@ ringTest('a write that was aborted too late tells how much it wrote', async t =>
   await ring.submit(ops.read(fifo, buffer))
   t.equal(buffer.toString(), 'written and more')
   closeSync(fifo)
-}, notUring)
+})
 
 ringTest('an aborted write to a file tells what of it is in the file', async t => {
   const path = join(t.testdir(), 'file')
@@ -141,7 +141,7 @@ ringTest('an aborted write to a file tells what of it is in the file', async t =
     t.ok(readFileSync(path).equals(words.subarray(0, bytesWritten)), `${bytesWritten} bytes`)
     closeSync(fd)
   }
-}, notUring)
+})
 
 ringTest('a write to a full pipe that is aborted has written nothing, and says nothing of bytes', async t => {
   const fd = openFifo(t, constants.O_RDWR)
@@ -170,7 +170,7 @@ ringTest('a file that is opened in spite of the signal is closed', async t => {
     controller.abort()
     await opened.catch(error => t.equal(error.code, 'ABORT_ERR'))
   }
-}, notUring)
+})
 
 ringTest('a batch ends with its signal, and its error has the completions', async t => {
   const fifo = openFifo(t)
@@ -208,7 +208,7 @@ ringTest('a batch that waits for admission is aborted as a whole, its chains inc
     t.equal(ring.stats().submitted, capacity, 'nothing of it reached the kernel')
   })
   closeSync(fifo)
-}, notUring)
+})
 
 ringTest('files that an aborted batch has opened are closed', async t => {
   const fifo = openFifo(t)
@@ -232,7 +232,7 @@ ringTest('timeouts can be aborted', async t => {
   await turns(2)
   controller.abort()
   await t.rejects(timeout, { code: 'ABORT_ERR' })
-}, notUring)
+})
 
 ringTest('file.read ends with its signal and the file is usable', async t => {
   const path = makeFifo(join(t.testdir(), 'fifo'))

@@ -70,7 +70,7 @@ ringTest('readv and writev go through their buffers in order', async t => {
     t.equal((await ring.submit(ops.readv(fd, targets, 5))).result, all.length)
     t.ok(Buffer.concat(targets).subarray(0, all.length).equals(all))
   })
-}, notUring)
+})
 
 ringTest('readv and writev of nothing complete with 0', async t => {
   await withFile(t, Buffer.from('some'), async (fd, path) => {
@@ -80,7 +80,7 @@ ringTest('readv and writev of nothing complete with 0', async t => {
     t.equal((await ring.submit(ops.read(fd, Buffer.alloc(0), 2))).result, 0)
     t.equal(readFileSync(path, 'utf8'), 'some')
   })
-}, notUring)
+})
 
 ringTest('fsync and fdatasync complete on a file and fail on what cannot be synced', async t => {
   await withFile(t, Buffer.from('x'), async fd => {
@@ -132,12 +132,12 @@ ringTest('statx says what fs.Stats says, by path and by descriptor', async t => 
   })
   const missing = join(t.testdir(), 'missing')
   await t.rejects(ring.submit(ops.statx(missing)), { code: 'ENOENT', syscall: 'stat', path: missing })
-}, notUring)
+})
 
 ringTest('a failing statx of a descriptor has the shape of fstat', async t => {
   const error = await ring.submit(ops.statx(999_999)).catch(error => error)
   t.same(shapeOf(error), shapeOf(thrown(() => fstatSync(999_999))))
-}, notUring)
+})
 
 ringTest('fallocate extends a file, keeps its size, and punches holes', async t => {
   const content = patterned(16_384)
@@ -193,7 +193,7 @@ ringTest('renameat and unlinkat move and remove, and fail in the shape of node:f
   await t.rejects(ring.submit(ops.unlinkat(folder)), { code: 'EISDIR' })
   await ring.submit(ops.unlinkat(folder, AT_REMOVEDIR))
   t.notOk(existsSync(folder))
-}, notUring)
+})
 
 ringTest('operations on a closed descriptor fail with EBADF', async t => {
   const bad = 999_999

@@ -27,7 +27,7 @@ ringTest('linked operations run one after the other', async t => {
     t.ok(back.equals(words), 'the read sees what the write before it wrote')
   }
   closeSync(fd)
-}, notUring)
+})
 
 ringTest('a failing link cancels the rest of its chain, and no other', async t => {
   const path = join(t.testdir(), 'file')
@@ -39,7 +39,7 @@ ringTest('a failing link cancels the rest of its chain, and no other', async t =
   t.same(results, [5, EBADF, ECANCELED, ECANCELED, 0, 5])
   t.equal(readFileSync(path, 'utf8'), 'firstother')
   closeSync(fd)
-}, notUring)
+})
 
 ringTest('a hard link goes on after a failure', async t => {
   const path = join(t.testdir(), 'file')
@@ -50,7 +50,7 @@ ringTest('a hard link goes on after a failure', async t => {
   t.same(results, [EBADF, 7, 0])
   t.equal(readFileSync(path, 'utf8'), 'written')
   closeSync(fd)
-}, notUring)
+})
 
 ringTest('a short read breaks a soft link and not a hard one', async t => {
   const path = join(t.testdir(), 'file')
@@ -61,7 +61,7 @@ ringTest('a short read breaks a soft link and not a hard one', async t => {
   t.same(await resultsOf([ops.read(fd, buffer, 0).hardlink(), ops.nop()]), [5, 0])
   t.same(await resultsOf([ops.read(fd, buffer.subarray(0, 5), 0).link(), ops.nop()]), [5, 0])
   closeSync(fd)
-}, notUring)
+})
 
 ringTest('a drain waits for everything submitted before', async t => {
   const fifo = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
@@ -76,7 +76,7 @@ ringTest('a drain waits for everything submitted before', async t => {
   await until(() => ended.length === 3)
   t.same(ended, ['nop', 'read', 'drain'])
   closeSync(fifo)
-}, notUring)
+})
 
 ringTest('the flag of a link reaches no operation of somebody else', async t => {
   const alone = ring.submit(ops.write(999_999, Buffer.from('x')).link())
@@ -87,14 +87,14 @@ ringTest('the flag of a link reaches no operation of somebody else', async t => 
   t.equal((await stranger).result, 0)
   t.same((await batch).map(({ result }) => result), [0, EBADF])
   t.same((await next).map(({ result }) => result), [0, 0])
-}, notUring)
+})
 
 ringTest('many single operations with a link do not become a chain that is too long', async t => {
   const small = new Ring({ entries: 4 })
   const all = await Promise.all(Array.from({ length: 300 }, () => small.submit(ops.nop().link())))
   t.equal(all.filter(({ result }) => result === 0).length, 300)
   await small.close()
-}, notUring)
+})
 
 ringTest('operations done by a worker give the same', async t => {
   const path = join(t.testdir(), 'file')
@@ -106,7 +106,7 @@ ringTest('operations done by a worker give the same', async t => {
   t.ok(back.equals(words))
   await t.rejects(ring.submit(ops.read(999_999, back).async()), { code: 'EBADF' })
   closeSync(fd)
-}, notUring)
+})
 
 ringTest('a linked timeout cancels what it is linked to, and not what ends in time', async t => {
   const fifo = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
@@ -130,4 +130,4 @@ ringTest('a chain opens, renames and removes in the order of its links', async t
   t.same(rest, [0, 0])
   t.ok(statSync(second).isFile())
   t.same(await resultsOf([ops.close(opened).link(), ops.unlinkat(second).link(), ops.openat(second).link(), ops.nop()]), [0, 0, -2, ECANCELED])
-}, notUring)
+})

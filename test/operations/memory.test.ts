@@ -73,7 +73,7 @@ ringTest('reads that wait for admission have no memory yet', async t => {
   t.equal(most, capacity, 'all were taken at admission')
   await small.close()
   closeSync(fd)
-}, notUring)
+})
 
 ringTest('a read that there is no memory for fails in its place', async t => {
   const { path } = makeFile(join(t.testdir(), 'file'), 100)
@@ -138,7 +138,7 @@ ringTest('only the part of a vector that stays is filled', async t => {
   t.equal((await reading).result, 1000, 'nothing was for the one that has gone')
   t.ok(Buffer.from(stays).equals(words))
   closeSync(fd)
-}, notUring)
+})
 
 ringTest('shared memory is filled in place', async t => {
   const fd = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
@@ -152,7 +152,7 @@ ringTest('shared memory is filled in place', async t => {
   await reading
   t.ok(Buffer.from(memory).equals(words))
   closeSync(fd)
-}, notUring)
+})
 
 type Resizable = ArrayBuffer & { resize(bytes: number): void }
 
@@ -211,7 +211,7 @@ ringTest('a write from memory that is given away or shrinks meanwhile is rejecte
     }
   }
   closeSync(fd)
-}, notUring)
+})
 
 ringTest('memory is held while an operation has it, by nobody else', async t => {
   const fd = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
@@ -229,7 +229,7 @@ ringTest('memory is held while an operation has it, by nobody else', async t => 
   await ring.submit(ops.read(fd, back))
   t.ok(back.equals(words))
   closeSync(fd)
-}, notUring)
+})
 
 ringTest('a file takes every kind of memory too', async t => {
   const path = join(t.testdir(), 'file')

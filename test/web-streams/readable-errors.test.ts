@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { createUringReadableStream, open, Ring } from '../../lib/index.js'
 import { makeFifo } from '../helpers/files.js'
 import { notUring, ringTest, usage } from '../helpers/ring-state.js'
-import { turns } from '../helpers/stream-events.js'
+import { turns, until } from '../helpers/stream-events.js'
 import { fileAndTarget, rejection, watch } from '../helpers/web-streams.js'
 
 const nothingOpen = { inFlight: 0, queued: 0, ready: 0, filesInUse: 0 }
@@ -88,7 +88,7 @@ ringTest('an aborted signal errors the stream with its reason and closes the fil
     const [read, closed] = await Promise.all([rejection(reader.read()), rejection(reader.closed)])
     t.equal(read, signal.reason)
     t.equal(closed, signal.reason)
-    await turns(3)
+    await until(() => Ring.shared().stats().filesInUse === 0 && Ring.shared().stats().inFlight === 0)
     t.match(usage(Ring.shared()), nothingOpen)
   }
 })

@@ -144,7 +144,7 @@ ringTest('destroying Readable.fromWeb cancels the stream', async t => {
     t.ok(chunk.length > 0)
     break
   }
-  await until(() => Ring.shared().stats().filesInUse === 0)
+  await until(() => Ring.shared().stats().filesInUse === 0 && Ring.shared().stats().inFlight === 0)
 })
 
 ringTest('a FIFO is read as it is written, and its reads can be cancelled', async t => {

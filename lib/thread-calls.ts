@@ -1,0 +1,36 @@
+/** Operations by node:fs that a caller's own `fs` has no part in. */
+import type { BigIntStats } from 'node:fs'
+import fs from 'node:fs'
+import type { Request } from './engine.js'
+import { Opcode } from './engine.js'
+import { writeStatx } from './statx.js'
+
+type Done = (error: NodeJS.ErrnoException | null, result?: number) => void
+
+/** Of unlinkat: it is a directory. */
+const AT_REMOVEDIR = 0x200
+
+const calls: Partial<Record<number, (request: Request, done: Done) => void>> = {
+  [Opcode.statx](request, done) {
+    const found = (error: NodeJS.ErrnoException | null, stats: BigIntStats): void => {
+      if (error === null) writeStatx(request.second!, stats)
+      done(error)
+    }
+    if (request.file === null) fs.stat(request.path!, { bigint: true }, found)
+    else fs.fstat(request.file.fd, { bigint: true }, found)
+  },
+  [Opcode.ftruncate]: (request, done) => fs.ftruncate(request.file!.fd, Number(request.position), done),
+  [Opcode.renameat](request, done) {
+    const { second } = request
+    fs.rename(request.path!, Buffer.from(second!.buffer, second!.byteOffset, second!.byteLength - 1), done)
+  },
+  [Opcode.unlinkat](request, done) {
+    if ((request.opFlags & AT_REMOVEDIR) !== 0) fs.rmdir(request.path!, done)
+    else fs.unlink(request.path!, done)
+  }
+}
+
+/** How node:fs does it, or undefined where it has nothing for it. */
+export function threadCall({ opcode }: Request): ((request: Request, done: Done) => void) | undefined {
+  return calls[opcode]
+}

@@ -1,0 +1,98 @@
+/** The order that links and drains ask for, where the kernel does not see to it. */
+import type { Request } from './engine.js'
+import { IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode } from './engine.js'
+
+/** Requests that run one after the other; most are alone. */
+interface Chain {
+  readonly requests: Request[]
+  /** The one that runs. */
+  at: number
+}
+
+/** The kernel does not take their failure for one (see `Operation.link`). */
+const neverFail: readonly number[] = [Opcode.statx, Opcode.renameat, Opcode.unlinkat]
+const transfers: readonly number[] = [Opcode.read, Opcode.write]
+
+/** Runs what it is given as soon as what it waits for has ended. */
+export class ThreadChains {
+  /** Where the next request belongs, if the last one has a link. */
+  #open: Chain | null = null
+  readonly #chains = new Map<Request, Chain>()
+  /** Behind a drain, or one itself; in order. */
+  readonly #waiting: Chain[] = []
+  #draining: Chain | null = null
+  #running = 0
+
+  /**
+   * @param run begins a request
+   * @param cancelled ends one that never began
+   */
+  constructor(readonly run: (request: Request) => void, readonly cancelled: (request: Request) => void) {}
+
+  add(request: Request): void {
+    const chain = this.#open ?? { requests: [], at: 0 }
+    chain.requests.push(request)
+    this.#chains.set(request, chain)
+    this.#open = (request.flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK)) !== 0 ? chain : null
+    if (this.#open !== null) return // all of it has to be known: a drain in it is one of the whole
+    this.#waiting.push(chain)
+    this.#begin()
+  }
+
+  #begin(): void {
+    while (this.#waiting.length > 0 && this.#draining === null) {
+      const [first] = this.#waiting
+      const drains = first.requests.some(({ flags }) => (flags & IOSQE_IO_DRAIN) !== 0)
+      if (drains && this.#running > 0) return
+      this.#waiting.shift()
+      if (drains) this.#draining = first
+      this.#running++
+      this.run(first.requests[0])
+    }
+  }
+
+  /** Whether it has not ended. */
+  has(request: Request): boolean {
+    return this.#chains.has(request)
+  }
+
+  /** Whether it has begun. */
+  runs(request: Request): boolean {
+    const chain = this.#chains.get(request)!
+    return chain.requests[chain.at] === request && !this.#waiting.includes(chain) && this.#open !== chain
+  }
+
+  /** Takes one that has not begun out, with all that is linked behind it. */
+  remove(request: Request): void {
+    const chain = this.#chains.get(request)!
+    this.#cut(chain, chain.requests.indexOf(request))
+    if (chain.requests.length > 0) return
+    this.#waiting.splice(this.#waiting.indexOf(chain), 1)
+    this.#begin()
+  }
+
+  #cut(chain: Chain, from: number): void {
+    for (const request of chain.requests.splice(from)) {
+      this.#chains.delete(request)
+      this.cancelled(request)
+    }
+  }
+
+  /** It has ended: what is behind it begins, or is cancelled. */
+  ended(request: Request, result: number): void {
+    const chain = this.#chains.get(request)!
+    this.#chains.delete(request)
+    chain.at++
+    if (breaks(request, result)) this.#cut(chain, chain.at)
+    if (chain.at < chain.requests.length) return this.run(chain.requests[chain.at])
+    this.#running--
+    if (this.#draining === chain) this.#draining = null
+    this.#begin()
+  }
+}
+
+/** Whether what is linked behind it must not run. */
+function breaks({ opcode, flags, length }: Request, result: number): boolean {
+  if ((flags & IOSQE_IO_HARDLINK) !== 0 || neverFail.includes(opcode)) return false
+  return result < 0 || (transfers.includes(opcode) && result < length)
+}

@@ -1,0 +1,50 @@
+// Packages whose addon is missing, broken or for another platform.
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Test } from 'tap'
+import { makeFile } from '../helpers/files.js'
+import { packageRoot } from '../helpers/package-root.js'
+
+interface Report { engine: string, digests: Record<string, string>, probe: { available: boolean, code: string, reason: string } }
+
+/** A copy of the package without an addon; runs the fixture in it. */
+function runCopy(t: Test, addon: Buffer | null, node: string[] = []): { report: Report, sha256: string } {
+  const directory = t.testdir()
+  const copy = join(directory, 'package')
+  for (const part of ['dist', 'package.json', 'binding.gyp']) {
+    cpSync(join(packageRoot, part), join(copy, part), { recursive: true })
+  }
+  symlinkSync(join(packageRoot, 'node_modules'), join(copy, 'node_modules'))
+  if (addon !== null) {
+    mkdirSync(join(copy, 'build/Release'), { recursive: true })
+    writeFileSync(join(copy, 'build/Release/uring_streams.node'), addon)
+  }
+  const source = makeFile(join(directory, 'source'), 1_234_567)
+  const fixture = join(copy, 'dist/test/fallback/fixtures/everything.js')
+  const env = { ...process.env, URING_STREAMS_ENGINE: 'auto' }
+  delete (env as NodeJS.ProcessEnv).NODE_OPTIONS
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...node, fixture, directory], { env, encoding: 'utf8' })
+  t.same({ status, stderr }, { status: 0, stderr: '' }, 'the child ends with code 0 and in silence')
+  return { report: JSON.parse(stdout || 'null') as Report, sha256: source.sha256 }
+}
+
+function onThreads(t: Test, { report, sha256 }: ReturnType<typeof runCopy>, reason: RegExp): void {
+  t.equal(report.engine, 'threads')
+  t.same(Object.values(report.digests), Array(6).fill(sha256))
+  t.match(report.probe, { available: false, code: 'ERR_DLOPEN_FAILED', reason })
+}
+
+t.test('without an addon everything runs on threads', async t => onThreads(t, runCopy(t, null), /No native build was found/))
+
+t.test('with an addon that is no library everything runs on threads', async t => {
+  onThreads(t, runCopy(t, Buffer.from('no ELF file')), /invalid ELF header|file too short|not a mach-o|not a valid Win32/)
+})
+
+for (const platform of ['darwin', 'win32', 'freebsd']) {
+  t.test(`on a platform that calls itself ${platform} everything runs on threads`, async t => {
+    const disguise = `data:text/javascript,Object.defineProperty(process,'platform',{value:'${platform}'})`
+    onThreads(t, runCopy(t, null, ['--import', disguise]), new RegExp(`io_uring needs Linux, this is ${platform}`))
+  })
+}

@@ -1,0 +1,92 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { constants, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Test } from 'tap'
+import type { Probe } from '../../lib/index.js'
+import { runChild, reportOf } from '../helpers/child.js'
+import type { ChildOptions } from '../helpers/child.js'
+import { tool } from '../helpers/copy-tool.js'
+import { makeFile } from '../helpers/files.js'
+import { packageRoot } from '../helpers/package-root.js'
+import { notUring } from '../helpers/ring-state.js'
+import { sha256 } from '../helpers/seeded.js'
+
+const everything = new URL('./fixtures/everything.js', import.meta.url)
+const nobody = 65_534
+const build = mkdtempSync(join(tmpdir(), 'uring-streams-refuse-'))
+t.teardown(() => rmSync(build, { recursive: true, force: true }))
+const refuse = join(build, 'refuse-io-uring')
+
+interface Report {
+  engine: string
+  refusal: { code: string, message: string } | null
+  digests: Record<string, string>
+  probe: Probe
+  batch: number[]
+  left: object
+}
+
+/** Why nothing can be refused here, or false. */
+function obstacle(): string | false {
+  if (notUring) return notUring // what is refused here is tried there all the time
+  try {
+    execFileSync('cc', ['-O1', '-o', refuse, join(packageRoot, 'test/fallback/refuse-io-uring.c')], { stdio: 'pipe' })
+    execFileSync(refuse, ['1', 'setup', 'true'], { stdio: 'pipe' })
+    return false
+  } catch (error) {
+    return `no program that refuses system calls: ${(error as Error).message.split('\n')[0]}`
+  }
+}
+
+const skip = obstacle()
+
+async function allWays(t: Test, options: ChildOptions, user: string[] = []): Promise<Report> {
+  const directory = t.testdir()
+  chmodSync(directory, 0o777)
+  const source = makeFile(join(directory, 'source'), 1_234_567)
+  const report = await reportOf<Report>(t, everything, [directory, ...user], options)
+  t.same(Object.keys(report.digests), ['readable', 'leased', 'writable', 'piped', 'web', 'file'])
+  for (const [way, digest] of Object.entries(report.digests)) t.equal(digest, source.sha256, way)
+  t.same(report.batch, [0, 0])
+  t.same(report.left, { inFlight: 0, filesInUse: 0, buffersInUse: 0 })
+  return report
+}
+
+async function copies(t: Test, options: ChildOptions): Promise<void> {
+  const directory = join(t.testdir(), 'copies')
+  mkdirSync(directory)
+  const source = makeFile(join(directory, 'source'), 1_234_567)
+  const { stderr, ...ended } = await runChild(t, new URL(`file://${tool}`), ['-q', source.path, join(directory, 'copy')], options)
+  t.same({ ...ended, stderr }, { code: 0, signal: null, stdout: '', stderr: '' })
+  t.equal(sha256(readFileSync(join(directory, 'copy'))), source.sha256)
+}
+
+for (const call of ['setup', 'enter']) {
+  for (const code of ['EPERM', 'ENOSYS', 'EINVAL', 'EOPNOTSUPP', 'ENOMEM', 'EACCES'] as const) {
+    t.test(`where io_uring_${call} answers ${code}, everything runs on threads and probe() says so`, { skip }, async t => {
+      const wrap = [refuse, String(constants.errno[code]), call]
+      const { engine, probe, refusal } = await allWays(t, { wrap })
+      t.equal(engine, 'threads')
+      // ENOTSUP and EOPNOTSUPP are one number on Linux.
+      t.match(probe, { available: false, code: code === 'EOPNOTSUPP' ? /^E(OP)?NOTSUPP?$/ : code, features: null })
+      t.match(refusal, { code: 'ERR_URING_UNAVAILABLE' })
+      t.ok(refusal!.message.includes(probe.reason) && probe.reason !== '', refusal!.message)
+      if (code === 'EPERM') t.match(probe, { reason: /seccomp/, restrictions: { seccomp: true } })
+      await copies(t, { wrap })
+      const doctor = await runChild(t, new URL(`file://${tool}`), ['--doctor'], { wrap })
+      t.match(doctor.stdout, /^engine +threads: io_uring is refused/)
+      t.ok(doctor.stdout.includes(probe.reason), doctor.stdout)
+      t.equal(doctor.code, 0)
+    })
+  }
+}
+
+const notRoot = notUring || (process.getuid?.() !== 0 && 'only root can become a user whom RLIMIT_MEMLOCK binds')
+t.test('with RLIMIT_MEMLOCK 0 an unprivileged user reads and writes on the engine that probe() tells', { skip: notRoot }, async t => {
+  const { engine, probe } = await allWays(t, { wrap: ['prlimit', '--memlock=0:0'] }, [String(nobody)])
+  t.equal(engine, probe.available ? 'uring' : 'threads')
+  t.equal(probe.memlock, 0)
+  if (probe.available) t.equal(probe.features!.registeredBuffers, false)
+})
