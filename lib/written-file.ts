@@ -57,6 +57,7 @@ export class WrittenFile extends StreamFile {
   /** RWF_* of each write. */
   get writeFlags(): number {
     const { sync } = this.#options
+    if (this.ring.engine.kind !== 'uring') return 0 // libuv's writes take no flags: nothing is known of the disk
     return sync === undefined ? 0 : sync === 'data' ? RWF_DSYNC : RWF_SYNC
   }
 
