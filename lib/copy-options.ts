@@ -1,5 +1,6 @@
 /** The options of copyFile. */
 import { validateSignal } from './abort.js'
+import { directUnitMin } from './direct.js'
 import { invalidArgType, invalidArgValue } from './errors.js'
 import type { EngineChoice } from './options.js'
 import { chunkSizeMax, depthMax, validateBoolean, validateFunction, validateInteger, validateOneOf } from './options.js'
@@ -86,9 +87,6 @@ export interface CopyPlan {
   ring: Ring
 }
 
-/** O_DIRECT needs this of positions, lengths and addresses; no disk or file system in use asks for more. */
-export const directAlignment = 4096
-
 const kept = ['mode', 'ownership', 'timestamps', 'xattrs'] as const
 
 function preserveOf(preserve: boolean | Preserve): Required<Preserve> {
@@ -118,8 +116,8 @@ function reflinkOf({ reflink, clone }: CopyOptions): CopyPlan['reflink'] {
 
 function validateChunk(chunkSize: number, direct: boolean): void {
   validateInteger(chunkSize, 'options.chunkSize', 1, chunkSizeMax)
-  if (direct && chunkSize % directAlignment !== 0) {
-    throw invalidArgValue('options.chunkSize', chunkSize, `must be a multiple of ${directAlignment} with options.direct`)
+  if (direct && chunkSize % directUnitMin !== 0) {
+    throw invalidArgValue('options.chunkSize', chunkSize, `must be a multiple of ${directUnitMin} with options.direct`)
   }
 }
 

@@ -4,7 +4,8 @@ import { setTimeout as startTimer } from 'node:timers'
 import { setTimeout } from 'node:timers/promises'
 import type { CopyPlan, CopyProgress } from './copy-options.js'
 import type { Files } from './copy-transfer.js'
-import { isCached, Lane, roundUp } from './copy-transfer.js'
+import { isCached, Lane } from './copy-transfer.js'
+import { ceilTo, floorTo } from './direct.js'
 import type { Extent } from './file-calls.js'
 import { dataOf } from './file-calls.js'
 
@@ -41,8 +42,11 @@ export class Pipeline {
     const shape = await this.#shape(parallel)
     const chunk = this.#chunk(shape.chunkSize)
     const count = parallel ? Math.min(shape.depth, Math.ceil(this.size / chunk)) : 1
-    const { engine } = this.files.ring
-    for (let i = 0; i < count; i++) this.#lanes.push(this.#lane(chunk))
+    const { ring: { engine }, alignment } = this.files
+    const direct = alignment > 1
+    for (let i = 0; i < count; i++) {
+      this.#lanes.push(new Lane(this.files, direct ? engine.acquirePages(chunk) : engine.acquireBuffer(chunk)))
+    }
     if (this.#stop.signal.aborted) for (const lane of this.#lanes) lane.cancel()
     try {
       await this.#guard(async () => this.#report()) // that it has begun, and how much there is
@@ -64,16 +68,6 @@ export class Pipeline {
     for (const lane of this.#lanes) lane.cancel()
   }
 
-  /** Arena memory begins on a page, as direct IO wants it; where the arena is used up, what is more than a page too large has one. */
-  #lane(chunk: number): Lane {
-    const { alignment, ring: { engine } } = this.files
-    const buffer = engine.acquireBuffer(chunk)
-    if (alignment === 1 || buffer.bytes === null) return new Lane(this.files, buffer, 0)
-    buffer.free()
-    const larger = engine.acquireBuffer(chunk + alignment)
-    return new Lane(this.files, larger, larger.bytes === null ? 0 : alignment - engine.pageOffset(larger.bytes) % alignment)
-  }
-
   async #shape(parallel: boolean): Promise<{ chunkSize: number, depth: number, linked: boolean }> {
     const direct = this.files.alignment > 1
     // What fits into one chunk is read at once, wherever it is. And a look would bring pages that nobody drops.
@@ -87,7 +81,7 @@ export class Pipeline {
     const { bytesPerSecondMax } = this.plan
     const { alignment } = this.files
     const pace = Math.max(paceBytesMin, Math.floor(bytesPerSecondMax * paceSeconds / paceBytesMin) * paceBytesMin)
-    return roundUp(Math.min(wanted, pace, this.size > 0 ? this.size : Infinity), alignment)
+    return ceilTo(alignment, Math.min(wanted, pace, this.size > 0 ? this.size : Infinity))
   }
 
   /** What the source held when it was opened, without its holes. */
@@ -113,7 +107,7 @@ export class Pipeline {
     const { alignment, source } = this.files
     let done = 0
     for await (const data of dataOf(source.fd, 0, this.size)) {
-      const from = Math.max(done, data.start - data.start % alignment)
+      const from = Math.max(done, floorTo(alignment, data.start))
       this.#passed(from - done) // a hole
       for (let start = from; start < data.end; start += chunk) {
         if (start >= this.#end) return // it was cut meanwhile
@@ -127,7 +121,7 @@ export class Pipeline {
   /** What the source has got since, or all of one that does not know its size; until a read says that there is no more. */
   async #copyRest(from: number, chunk: number): Promise<void> {
     const { alignment, sourceSeeks } = this.files
-    let position = from - from % alignment
+    let position = floorTo(alignment, from)
     let known = from - position
     while (!this.#stop.signal.aborted) {
       await this.#pace(chunk)

@@ -1,5 +1,6 @@
 /** The reads and writes of a copy. */
 import { constants } from 'node:os'
+import { ceilTo, floorTo } from './direct.js'
 import type { EngineBuffer, OpenFile } from './engine.js'
 import { IOSQE_IO_LINK, Opcode, Request } from './engine.js'
 import { errnoError } from './errors.js'
@@ -71,8 +72,7 @@ export class Lane {
   readonly #read: Transfer
   readonly #write: Transfer
 
-  /** @param base where in the buffer its memory begins */
-  constructor(readonly files: Files, readonly buffer: EngineBuffer, readonly base: number) {
+  constructor(readonly files: Files, readonly buffer: EngineBuffer) {
     this.#read = new Transfer(files.ring, Opcode.read, files.source, buffer)
     this.#write = new Transfer(files.ring, Opcode.write, files.target, buffer)
   }
@@ -84,7 +84,7 @@ export class Lane {
    * @throws errors of `read` and `write` with the path of their file
    */
   async carry(position: number, length: number, linkedPair = false): Promise<number> {
-    const aligned = roundUp(length, this.files.alignment)
+    const aligned = ceilTo(this.files.alignment, length)
     const linked = linkedPair ? await this.#carryLinked(position, length) : null
     let { got, written } = linked ?? { got: checked(await this.#readSome(position, 0, aligned), 'read', this.files.sourcePath), written: 0 }
     // A pipe gives what it has, and the next piece is the next; a file that gives less has ended, or was interrupted.
@@ -101,7 +101,7 @@ export class Lane {
   async #carryLinked(position: number, length: number): Promise<{ got: number, written: number }> {
     const { ring, sourcePath, targetPath } = this.files
     const flags = this.#flags
-    const ends = Promise.all([this.#read.prepare(position, this.base, length, flags), this.#write.prepare(position, this.base, length, flags)])
+    const ends = Promise.all([this.#read.prepare(position, 0, length, flags), this.#write.prepare(position, 0, length, flags)])
     this.#read.flags = IOSQE_IO_LINK
     this.#read.chain = [this.#read, this.#write]
     this.files.operations += 2
@@ -117,11 +117,11 @@ export class Lane {
   async #writeAll(position: number, written: number, length: number): Promise<void> {
     const { alignment, targetPath } = this.files
     // Past the end of a file whose size is no multiple: cut off when the copy is done.
-    const end = roundUp(length, alignment)
+    const end = ceilTo(alignment, length)
     let done = written
     while (done < end) {
       const moved = checked(await this.#writeSome(position + done, done, end - done), 'write', targetPath)
-      const whole = done + moved === end ? moved : moved - moved % alignment
+      const whole = done + moved === end ? moved : floorTo(alignment, moved)
       if (whole === 0) throw errnoError(-EIO, 'write', targetPath)
       done += whole
     }
@@ -139,7 +139,7 @@ export class Lane {
 
   #run(transfer: Transfer, position: number, offset: number, length: number): Promise<number> {
     if (transfer.cancelled) return Promise.resolve(-ECANCELED)
-    const ended = transfer.prepare(position, this.base + offset, length, this.#flags)
+    const ended = transfer.prepare(position, offset, length, this.#flags)
     this.files.operations++
     this.files.ring.start(transfer)
     return ended
@@ -181,8 +181,4 @@ export async function isCached({ ring, source }: Files, positions: readonly numb
 function checked(result: number, syscall: string, path: string | Buffer): number {
   if (result < 0) throw errnoError(result, syscall, path)
   return result
-}
-
-export function roundUp(value: number, multiple: number): number {
-  return Math.ceil(value / multiple) * multiple
 }

@@ -5,10 +5,11 @@ import { constants as os } from 'node:os'
 import { promisify } from 'node:util'
 import { onAbort } from './abort.js'
 import type { CopyOptions, CopyPlan } from './copy-options.js'
-import { copyPlan, directAlignment } from './copy-options.js'
+import { copyPlan } from './copy-options.js'
 import { Pipeline, progressOf } from './copy-pipeline.js'
 import { closeFile, CopyTarget, openFile } from './copy-target.js'
 import type { Files } from './copy-transfer.js'
+import { directUnitMin } from './direct.js'
 import type { OpenFile } from './engine.js'
 import type { SystemError } from './errors.js'
 import { abortError, errnoError } from './errors.js'
@@ -105,7 +106,7 @@ class FileCopy {
     const direct = plan.direct !== false && await this.#setDirect(source.fd, file!.fd, sourceSeeks && targetSeeks)
     const files: Files = {
       ring: plan.ring, source, target: file!, sourcePath: this.sourcePath, targetPath: this.targetPath, sourceSeeks, targetSeeks,
-      alignment: direct ? directAlignment : 1, uncached: plan.dropCache && !direct && plan.ring.engine.kind === 'uring', operations: 0
+      alignment: direct ? directUnitMin : 1, uncached: plan.dropCache && !direct && plan.ring.engine.kind === 'uring', operations: 0
     }
     this.#pipeline = new Pipeline(files, plan, from.isFile() ? Number(from.size) : 0)
     this.#throwIfAborted()
@@ -123,8 +124,7 @@ class FileCopy {
 
   /** @throws EINVAL where a file system refuses and that is not to be put up with */
   async #setDirect(source: number, target: number, possible: boolean): Promise<boolean> {
-    // In threads the memory would have to begin on a page by luck.
-    const able = possible && this.plan.ring.engine.kind === 'uring'
+    const able = possible && this.plan.ring.engine.aligns
     const { result, refused } = able ? await setDirect(source, target) : { result: -EINVAL, refused: target }
     if (result >= 0 || this.plan.direct === 'prefer') return result >= 0
     const error = errnoError(result, 'fcntl', refused === source ? this.sourcePath : this.targetPath)
