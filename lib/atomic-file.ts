@@ -6,6 +6,7 @@ import { constants as system } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { errnoError, invalidArgValue } from './errors.js'
+import { mapPath } from './path.js'
 
 const { access, open, readlink, realpath, rename, stat, unlink } = fs.promises
 const [fchmod, fchown, fsync] = [promisify(fs.fchmod), promisify(fs.fchown), promisify(fs.fsync)]
@@ -14,11 +15,6 @@ type Path = string | Buffer
 
 function codeOf(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException).code
-}
-
-/** Paths of bytes go through node:path by a charset in which no byte is lost. */
-function mapped(path: Path, change: (path: string) => string): Path {
-  return typeof path === 'string' ? change(path) : Buffer.from(change(path.toString('latin1')), 'latin1')
 }
 
 /** Where a path leads that may be a symbolic link to nothing: a link stays, and what it names is replaced. */
@@ -31,7 +27,7 @@ async function followed(path: Path): Promise<Path> {
   try {
     const next = await readlink(path, 'latin1')
     const named = typeof path === 'string' ? Buffer.from(next, 'latin1').toString() : next
-    return await followed(mapped(path, from => resolve(dirname(from), named)))
+    return await followed(mapPath(path, from => resolve(dirname(from), named)))
   } catch (error) {
     if (codeOf(error) !== 'EINVAL' && codeOf(error) !== 'ENOENT') throw error
     return path // nothing is there yet
@@ -71,7 +67,7 @@ export class AtomicFile {
       const replaced = await replaceable(target, path)
       // Not made of the target's name, which may be as long as names can be.
       const name = `.uring-${randomBytes(9).toString('hex')}.tmp`
-      return new AtomicFile(target, mapped(target, each => join(dirname(each), name)), replaced)
+      return new AtomicFile(target, mapPath(target, each => join(dirname(each), name)), replaced)
     } catch (error) {
       const { errno } = error as NodeJS.ErrnoException
       throw errno === undefined ? error : errnoError(errno, 'open', path)
@@ -95,7 +91,7 @@ export class AtomicFile {
   async commit(fd: number): Promise<void> {
     await fsync(fd)
     await rename(this.temporary, this.target)
-    await syncDirectory(mapped(this.target, dirname))
+    await syncDirectory(mapPath(this.target, dirname))
   }
 
   /** Removes the temporary file, which may not be there. */

@@ -1,16 +1,16 @@
 /** The target of a copy: where it is written to, and what becomes of it. */
 import { randomBytes } from 'node:crypto'
 import type { BigIntStats } from 'node:fs'
-import { fchmod, fstatSync, ftruncate, link, lstatSync, realpathSync, rename, stat, unlink, unlinkSync } from 'node:fs'
-import { constants } from 'node:fs'
+import { constants, fchmod, fstatSync, ftruncate, link, lstatSync, realpathSync, rename, stat, unlink, unlinkSync } from 'node:fs'
 import { constants as os } from 'node:os'
-import { posix } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { CopyPlan } from './copy-options.js'
 import type { OpenFile } from './engine.js'
-import { adopt } from './engine.js'
 import { errnoError } from './errors.js'
+import { closeFile, openDescriptor } from './open-files.js'
 import { ops } from './operations.js'
+import { mapPath } from './path.js'
 import type { Ring } from './ring.js'
 
 const { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } = constants
@@ -26,15 +26,7 @@ export function isSame(one: Identity, other: Identity): boolean {
 
 /** Opens a file for as long as one operation of the library takes. */
 export async function openFile(ring: Ring, path: Path, flags: number, mode: number, signal?: AbortSignal): Promise<OpenFile> {
-  const operation = ops.openat(path, flags, mode)
-  operation.opFlags = adopt
-  const { result } = await ring.submit(operation, { signal })
-  return ring.engine.install(result)
-}
-
-export async function closeFile(ring: Ring, file: OpenFile): Promise<void> {
-  ring.engine.forget(file)
-  await ring.submit(ops.close(file.fd))
+  return ring.engine.install(await openDescriptor(ring, path, flags, mode, signal))
 }
 
 export class CopyTarget {
@@ -101,7 +93,8 @@ export class CopyTarget {
       if (!existing.isFile()) throw errnoError(-EINVAL, 'rename', this.path) // a device stays what it is
     }
     this.#final = existing === null ? this.path : realPath(this.path)
-    this.#written = beside(this.#final, `.uring-copy-${randomBytes(8).toString('hex')}`)
+    const name = `.uring-copy-${randomBytes(8).toString('hex')}`
+    this.#written = mapPath(this.#final, final => join(dirname(final), name))
     return existing
   }
 
@@ -136,7 +129,7 @@ export class CopyTarget {
     if (force) await promisify(rename)(this.#written, this.#final)
     else await this.#linkNew(this.#final)
     this.#partial = null
-    const directory = await openFile(ring, beside(this.#final, '.'), O_RDONLY, 0)
+    const directory = await openFile(ring, mapPath(this.#final, dirname), O_RDONLY, 0)
     try {
       await ring.submit(ops.fsync(directory))
     } finally {
@@ -176,12 +169,6 @@ function realPath(path: Path): Path {
 
 function ignoreMissing(error: NodeJS.ErrnoException): void {
   if (error.code !== 'ENOENT') throw error
-}
-
-/** Another name in the directory of a path. Names that are no text keep their bytes. */
-function beside(path: Path, name: string): Path {
-  if (typeof path === 'string') return posix.join(posix.dirname(path), name)
-  return Buffer.from(posix.join(posix.dirname(path.toString('latin1')), name), 'latin1')
 }
 
 async function statIfThere(path: Path): Promise<BigIntStats | null> {

@@ -8,7 +8,6 @@ import type { DirectChoice, DirectFile } from './direct.js'
 import { openDirect } from './direct.js'
 import { DirectTransfers } from './direct-transfer.js'
 import type { OpenFile } from './engine.js'
-import { adopt } from './engine.js'
 import { errnoError } from './errors.js'
 import type { Position, TransferOptions } from './file-arguments.js'
 import { positionOf, readArguments, vectorArguments, writeArguments } from './file-arguments.js'
@@ -18,6 +17,7 @@ import { UringReadStream } from './node-read-stream.js'
 import { UringWriteStream } from './node-write-stream.js'
 import type { Operation } from './operation.js'
 import type { Range } from './operations.js'
+import { closeFile, openDescriptor } from './open-files.js'
 import { ops } from './operations.js'
 import type { EngineChoice } from './options.js'
 import { operationBytesMax, validateDirect } from './options.js'
@@ -283,10 +283,9 @@ export class UringFile extends EventEmitter {
     const file = this._file!
     this._file = null
     this._use.leaving()
-    this.ring.engine.forget(file)
     try {
       if (this._direct !== null) await closeFile(this.ring, this._direct.direct.file)
-      await this.ring.submit(ops.close(file.fd))
+      await closeFile(this.ring, file)
     } finally {
       this._use.left()
     }
@@ -295,11 +294,6 @@ export class UringFile extends EventEmitter {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
-}
-
-async function closeFile(ring: Ring, file: OpenFile): Promise<void> {
-  ring.engine.forget(file)
-  await ring.submit(ops.close(file.fd))
 }
 
 /** Null where direct IO is not to be had and only preferred. */
@@ -341,14 +335,12 @@ export async function open(path: PathLike, flags: string | number = 'r', options
   const { mode = 0o666, engine, signal, direct = false } = options
   validateDirect(direct)
   const ring = options.ring ?? Ring.shared(engine)
-  const operation = ops.openat(validPath(path), flags, mode)
-  operation.opFlags = adopt
-  const { result } = await ring.submit(operation, { signal })
-  if (direct === false) return new UringFile(ring, result, null)
+  const fd = await openDescriptor(ring, validPath(path), flags, mode, signal)
+  if (direct === false) return new UringFile(ring, fd, null)
   try {
-    return new UringFile(ring, result, await directOf(ring, result, validPath(path), openFlags(flags), direct))
+    return new UringFile(ring, fd, await directOf(ring, fd, validPath(path), openFlags(flags), direct))
   } catch (error) {
-    await ring.submit(ops.close(result))
+    await ring.submit(ops.close(fd))
     throw error
   }
 }

@@ -16,3 +16,8 @@ export function validPath(path: unknown): string | Buffer {
   if (typeof plain === 'string' || Buffer.isBuffer(plain)) return plain
   return Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength)
 }
+
+/** Another path made of one. Paths of bytes go through node:path by a charset in which no byte is lost. */
+export function mapPath(path: string | Buffer, change: (path: string) => string): string | Buffer {
+  return typeof path === 'string' ? change(path) : Buffer.from(change(path.toString('latin1')), 'latin1')
+}

@@ -1,0 +1,20 @@
+/** Descriptors that an operation of the library opens and closes. */
+import type { OpenFile } from './engine.js'
+import { adopt } from './engine.js'
+import { ops } from './operations.js'
+import type { Ring } from './ring.js'
+
+/** A new descriptor, which the engine closes should its thread end before that is done. Rejects as `open` does. */
+export async function openDescriptor(
+  ring: Ring, path: string | Buffer, flags: string | number, mode: string | number, signal?: AbortSignal
+): Promise<number> {
+  const operation = ops.openat(path, flags, mode)
+  operation.opFlags = adopt
+  const { result } = await ring.submit(operation, { signal })
+  return result
+}
+
+export async function closeFile(ring: Ring, file: OpenFile): Promise<void> {
+  ring.engine.forget(file)
+  await ring.submit(ops.close(file.fd))
+}
