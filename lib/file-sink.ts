@@ -57,9 +57,7 @@ export class FileSink {
 
   /** Where what is known to be on the disk ends. */
   get flushedPosition(): number {
-    const window = this._window
-    if (window === null) return this._options.start ?? 0
-    return this.file.isDurable ? window.position : window.flushedPosition
+    return this.file.flushedPosition(this._window)
   }
 
   /** Bytes in the file, without a gap. */
@@ -83,14 +81,9 @@ export class FileSink {
   }
 
   private _makeWindow(): void {
-    const { ring, file, facts, direct, writeFlags } = this.file
-    this.direct = direct !== null
+    this.direct = this.file.direct !== null
     this._window = createWriteBehind({
-      ring,
-      file: file!,
-      facts,
-      direct,
-      writeFlags,
+      ...this.file.forWriting,
       start: this._options.start,
       chunkSize: this._chunkSize,
       writeBehind: this._writeBehind,

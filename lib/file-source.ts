@@ -143,14 +143,10 @@ export class FileSource {
   }
 
   private _makeWindow(leased: boolean): ReadAhead {
-    const { ring, file, facts, direct } = this.file
     const { chunkSize } = this._options
-    this.direct = direct !== null
+    this.direct = this.file.direct !== null
     return new ReadAhead({
-      ring,
-      file: direct?.file ?? file!,
-      unit: direct?.unit,
-      facts,
+      ...this.file.forReading,
       start: this._position === currentPosition ? undefined : this._position,
       length: this._left,
       chunkSize: leased && chunkSize === undefined ? chunkSizeLeased : this._chunkSize,

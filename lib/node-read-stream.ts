@@ -118,14 +118,10 @@ export class UringReadStream extends Readable {
   }
 
   private _open(): void {
-    const { file, ring, facts, direct } = this._file
-    this.fd = file!.fd
-    this._isDirect = direct !== null
+    this.fd = this._file.file!.fd
+    this._isDirect = this._file.direct !== null
     this._window = new ReadAhead({
-      ring,
-      file: direct?.file ?? file!,
-      unit: direct?.unit,
-      facts,
+      ...this._file.forReading,
       start: this.start,
       length: this.end - (this.start ?? 0) + 1,
       chunkSize: this._handsOver && !this._chosenSize ? chunkSizeLeased : this._chunkSize,

@@ -109,9 +109,7 @@ export class UringWriteStream extends Writable {
    * writes; with `flush` and `atomic`, at the end.
    */
   get flushedPosition(): number {
-    const window = this._window
-    if (window === null) return this.start ?? 0
-    return this._file.isDurable ? window.position : window.flushedPosition
+    return this._file.flushedPosition(this._window)
   }
 
   /** Bytes accepted and not yet in the file. */
@@ -140,15 +138,10 @@ export class UringWriteStream extends Writable {
   }
 
   private _open(): void {
-    const { file, ring, facts, direct, writeFlags } = this._file
-    this.fd = file!.fd
-    this._isDirect = direct !== null
+    this.fd = this._file.file!.fd
+    this._isDirect = this._file.direct !== null
     this._window = createWriteBehind({
-      ring,
-      file: file!,
-      facts,
-      direct,
-      writeFlags,
+      ...this._file.forWriting,
       start: this.start,
       chunkSize: this._chunkSize,
       writeBehind: this._writeBehind,

@@ -12,6 +12,7 @@ import type { FileFunctions, StreamOptions } from './options.js'
 import { validateFd, validateFunction } from './options.js'
 import type { PathLike } from './path.js'
 import { validPath } from './path.js'
+import type { ReadAheadOptions } from './read-ahead.js'
 import type { RingUse } from './admission.js'
 import { Ring } from './ring.js'
 
@@ -209,6 +210,11 @@ export class StreamFile {
       if (error !== null || !now.regular || now.size <= wanted) done()
       else ftruncate(file!.fd, wanted, done)
     })
+  }
+
+  /** What a window of reads must know of it, once it is open. */
+  get forReading(): Pick<ReadAheadOptions, 'ring' | 'file' | 'unit' | 'facts'> {
+    return { ring: this.ring, file: this.direct?.file ?? this.file!, unit: this.direct?.unit, facts: this.facts }
   }
 
   /** The stream will close it, as soon as nothing is in flight any more. */

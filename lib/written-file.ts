@@ -6,6 +6,7 @@ import { Opcode } from './engine.js'
 import { errnoError, invalidArgValue } from './errors.js'
 import type { StreamFileOptions } from './stream-file.js'
 import { FileRequest, StreamFile } from './stream-file.js'
+import type { WriteBehind, WriteBehindOptions } from './write-behind.js'
 
 /** When a write is over: with its data on the disk, or with everything that belongs to the file. */
 export type SyncChoice = 'data' | 'full'
@@ -54,8 +55,19 @@ export class WrittenFile extends StreamFile {
     this.#options = options
   }
 
+  /** What a window of writes must know of it, once it is open. */
+  get forWriting(): Pick<WriteBehindOptions, 'ring' | 'file' | 'facts' | 'direct' | 'writeFlags'> {
+    return { ring: this.ring, file: this.file!, facts: this.facts, direct: this.direct, writeFlags: this.#writeFlags }
+  }
+
+  /** Where what is known to be on the disk ends. @param window of its writes, if it was opened */
+  flushedPosition(window: WriteBehind | null): number {
+    if (window === null) return this.#options.start ?? 0
+    return this.#isDurable ? window.position : window.flushedPosition
+  }
+
   /** RWF_* of each write. */
-  get writeFlags(): number {
+  get #writeFlags(): number {
     const { sync } = this.#options
     if (this.ring.engine.kind !== 'uring') return 0 // libuv's writes take no flags: nothing is known of the disk
     return sync === undefined ? 0 : sync === 'data' ? RWF_DSYNC : RWF_SYNC
@@ -121,7 +133,7 @@ export class WrittenFile extends StreamFile {
   }
 
   /** Whether what was written is known to be on the disk, once it has finished. */
-  get isDurable(): boolean {
+  get #isDurable(): boolean {
     const { flush, atomic } = this.#options
     return this.#finished && (flush === true || atomic === true)
   }
