@@ -1,52 +1,42 @@
 /** UringFile: positional reads and writes of an open file. */
 import { EventEmitter } from 'node:events'
 import type { BigIntStats, StatOptions, Stats } from 'node:fs'
-import { constants, fstat, ftruncate } from 'node:fs'
+import { fchmod, fchown, fstat, ftruncate, futimes } from 'node:fs'
+import type { Interface } from 'node:readline'
+import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import type { FixedBuffer } from './buffers.js'
-import type { DirectChoice, DirectFile } from './direct.js'
-import { openDirect } from './direct.js'
+import type { DirectFile } from './direct.js'
 import { DirectTransfers } from './direct-transfer.js'
 import type { OpenFile } from './engine.js'
-import { errnoError } from './errors.js'
+import { abortError, errnoError } from './errors.js'
 import type { Position, TransferOptions } from './file-arguments.js'
 import { positionOf, readArguments, vectorArguments, writeArguments } from './file-arguments.js'
+import type { FileContent } from './file-content.js'
+import { contentOf, writeContent } from './file-content.js'
 import type { Memory } from './memory.js'
 import type { ReadStreamOptions, WriteStreamOptions } from './node-stream-options.js'
 import { UringReadStream } from './node-read-stream.js'
 import { UringWriteStream } from './node-write-stream.js'
 import type { Operation } from './operation.js'
 import type { Range } from './operations.js'
-import { closeFile, openDescriptor } from './open-files.js'
+import { closeFile } from './open-files.js'
 import { ops } from './operations.js'
-import type { EngineChoice } from './options.js'
-import { operationBytesMax, validateDirect } from './options.js'
-import { openFlags } from './open-flags.js'
+import { operationBytesMax, streamOptions } from './options.js'
 import type { RingUse } from './admission.js'
-import { Ring } from './ring.js'
-import type { PathLike } from './path.js'
-import { validPath } from './path.js'
-import { firstBytes, withoutFirst } from './vectors.js'
+import type { Ring } from './ring.js'
+import { pieceOf, readPieces, writeVectors, writeWhole } from './transfers.js'
+import { oneVector } from './vectors.js'
 import type { ReadableStreamOptions, WritableStreamOptions } from './web-stream-options.js'
 import { UringReadableStream, UringWritableStream } from './web-streams.js'
 
-export interface OpenOptions {
-  /** Of a file that is made. Default 0o666. */
-  mode?: string | number
-  /** Another ring than the thread's shared one. */
-  ring?: Ring
-  /** Default 'auto'. */
-  engine?: EngineChoice
-  signal?: AbortSignal
-  /**
-   * Past the page cache (O_DIRECT): reads and writes of any position, length and memory, but for those at the file's own
-   * position. `true` fails with ERR_DIRECT_UNAVAILABLE where that is refused; with 'prefer' the file's `direct` is false
-   * then. Default false.
-   */
-  direct?: DirectChoice
-}
-
 interface Abortable { signal?: AbortSignal }
+
+/** Of reading or writing everything. */
+export interface ContentOptions extends Abortable {
+  /** Of strings: what is read is a Buffer by default, what is written 'utf8'. */
+  encoding?: BufferEncoding | null
+}
 export interface ReadResult<B> { bytesRead: number, buffer: B }
 export interface WriteResult<B> { bytesWritten: number, buffer: B }
 
@@ -55,10 +45,6 @@ const kRef = Symbol('kRef')
 const kUnref = Symbol('kUnref')
 
 const EBADF = -9
-/** O_ACCMODE */
-const accessMode = constants.O_RDONLY | constants.O_WRONLY | constants.O_RDWR
-/** Vectors of one write at most (UIO_MAXIOV of the kernel). */
-const vectorMax = 1024
 
 /**
  * An open file, in place of FileHandle: the same names and signatures, and any number of operations in flight.
@@ -110,8 +96,7 @@ export class UringFile extends EventEmitter {
     if (bytes.byteLength <= operationBytesMax) {
       return { bytesRead: await this._run(ops.read(this._opened, bytes, position), signal), buffer }
     }
-    const bytesRead = await this._pieces(bytes, position, false, (piece, at) =>
-      this._run(ops.read(this._opened, piece, at), signal))
+    const bytesRead = await readPieces(bytes, position, (piece, at) => this._run(ops.read(this._opened, piece, at), signal))
     return { bytesRead, buffer }
   }
 
@@ -128,48 +113,22 @@ export class UringFile extends EventEmitter {
     if ((buffer as Memory).byteLength === 0) return { bytesWritten: 0, buffer }
     const signal = signalOf(args)
     if (this._direct !== null && position !== null) return { bytesWritten: await this._direct.write(bytes, position, signal), buffer }
-    const bytesWritten = await this._pieces(bytes, position, true, (piece, at) =>
-      this._run(ops.write(this._opened, piece, at), signal))
+    const bytesWritten = await writeWhole(bytes.byteLength, position, (done, at) =>
+      this._run(ops.write(this._opened, pieceOf(bytes, done), at), signal))
     return { bytesWritten, buffer }
-  }
-
-  /** Splits what one operation cannot carry; goes on after a short write, and ends at a short read. */
-  private async _pieces(
-    bytes: Uint8Array, position: number | bigint | null, toTheEnd: boolean,
-    move: (piece: Uint8Array, at: number | bigint | null) => Promise<number>
-  ): Promise<number> {
-    let done = 0
-    do {
-      const piece = bytes.subarray(done, done + operationBytesMax)
-      const moved = await move(piece, later(position, done)).catch(error => { throw after(done, error, toTheEnd) })
-      done += moved
-      if (moved < piece.byteLength && !(toTheEnd && moved > 0)) break
-    } while (done < bytes.byteLength)
-    return done
   }
 
   /** One read into several buffers, in order. */
   async readv<B extends Memory>(buffers: readonly B[], position?: Position): Promise<{ bytesRead: number, buffers: readonly B[] }> {
-    const operation = ops.readv(this._opened, firstBytes(vectorArguments(buffers), operationBytesMax), positionOf(position))
+    const operation = ops.readv(this._opened, oneVector(vectorArguments(buffers)), positionOf(position))
     return { bytesRead: await this._run(operation), buffers }
   }
 
   /** Writes several buffers, in order; short writes are continued. */
   async writev<B extends Memory>(buffers: readonly B[], position?: Position): Promise<{ bytesWritten: number, buffers: readonly B[] }> {
-    const all = vectorArguments(buffers)
-    let left = all.filter(each => each.byteLength > 0)
-    if (left.length === 0) left = all.slice(0, 1) // the kernel has a say even in writing nothing
-    const from = positionOf(position)
-    let bytesWritten = 0
     void this._opened
-    while (left.length > 0) {
-      const vector = firstBytes(left.slice(0, vectorMax), operationBytesMax)
-      const moved = await this._run(ops.writev(this._opened, vector, later(from, bytesWritten)))
-        .catch(error => { throw after(bytesWritten, error) })
-      if (moved === 0) break
-      bytesWritten += moved
-      left = withoutFirst(left, moved)
-    }
+    const bytesWritten = await writeVectors(vectorArguments(buffers), positionOf(position), (vector, at) =>
+      this._run(ops.writev(this._opened, vector, at)))
     return { bytesWritten, buffers }
   }
 
@@ -181,16 +140,44 @@ export class UringFile extends EventEmitter {
   /** Writes from a buffer of a BufferPool; short writes are continued. */
   async writeFixed(buffer: FixedBuffer, position?: Position, range: Range & Abortable = {}): Promise<WriteResult<FixedBuffer>> {
     const { offset = 0, length = buffer.length - offset, signal } = range
-    const from = positionOf(position)
-    let done = 0
-    do {
-      const rest = { offset: offset + done, length: length - done }
-      const moved = await this._run(ops.writeFixed(this._opened, buffer, later(from, done), rest), signal)
-        .catch(error => { throw after(done, error) })
-      if (moved === 0) break
-      done += moved
-    } while (done < length)
-    return { bytesWritten: done, buffer }
+    const bytesWritten = await writeWhole(length, positionOf(position), (done, at) =>
+      this._run(ops.writeFixed(this._opened, buffer, at, { offset: offset + done, length: length - done }), signal))
+    return { bytesWritten, buffer }
+  }
+
+  /**
+   * Reads from where the file stands to its end. Rejects with AbortError.
+   * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE by the promise
+   */
+  async readFile(options: BufferEncoding | (ContentOptions & { encoding: BufferEncoding })): Promise<string>
+  async readFile(options?: (ContentOptions & { encoding?: null }) | null): Promise<Buffer>
+  async readFile(options?: ContentOptions | BufferEncoding | null): Promise<Buffer | string>
+  async readFile(options?: ContentOptions | BufferEncoding | null): Promise<Buffer | string> {
+    const { encoding, signal } = streamOptions<ContentOptions>(options)
+    void this._opened
+    return unlessAborted(signal, contentOf(this.readableStream({ autoClose: false, signal }), encoding ?? null))
+  }
+
+  /**
+   * Writes all of the data from where the file stands on, and cuts nothing off behind it. Rejects with AbortError; what
+   * was written until then stays.
+   * @param options with `flush`, it is on the disk when this resolves
+   * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE by the promise
+   */
+  async writeFile(data: FileContent, options?: ContentOptions & { flush?: boolean } | BufferEncoding | null): Promise<void> {
+    const { encoding, signal, flush } = streamOptions<ContentOptions & { flush?: boolean }>(options)
+    void this._opened
+    return unlessAborted(signal, writeContent(this.writableStream({ autoClose: false, signal, flush }), data, encoding ?? 'utf8'))
+  }
+
+  /** The same: a file that is to be added to is opened with 'a'. */
+  async appendFile(data: FileContent, options?: ContentOptions & { flush?: boolean } | BufferEncoding | null): Promise<void> {
+    return this.writeFile(data, options)
+  }
+
+  /** The lines of the file, by node:readline; options as `createReadStream` has them. */
+  readLines(options: Omit<ReadStreamOptions, 'fd' | 'fs'> = {}): Interface {
+    return createInterface({ input: this.createReadStream(options), crlfDelay: Infinity })
   }
 
   /** Waits until data and metadata are on the disk. */
@@ -218,6 +205,21 @@ export class UringFile extends EventEmitter {
   async stat(options: StatOptions & { bigint: true }): Promise<BigIntStats>
   async stat(options: StatOptions = {}): Promise<Stats | BigIntStats> {
     return this._hold(promisify(fstat)(this._opened.fd, options))
+  }
+
+  /** Changes the permissions. */
+  async chmod(mode: number | string): Promise<void> {
+    await this._hold(promisify(fchmod)(this._opened.fd, mode))
+  }
+
+  /** Changes the owner. */
+  async chown(uid: number, gid: number): Promise<void> {
+    await this._hold(promisify(fchown)(this._opened.fd, uid, gid))
+  }
+
+  /** Changes the times of access and modification: seconds, or Dates. */
+  async utimes(atime: number | string | Date, mtime: number | string | Date): Promise<void> {
+    await this._hold(promisify(futimes)(this._opened.fd, atime, mtime))
   }
 
   /** A stream that reads from this file, and closes it unless `autoClose` is false. */
@@ -296,51 +298,16 @@ export class UringFile extends EventEmitter {
   }
 }
 
-/** Null where direct IO is not to be had and only preferred. */
-async function directOf(ring: Ring, fd: number, path: string | Buffer, flags: number, choice: DirectChoice): Promise<DirectFile | null> {
-  return new Promise((resolve, reject) => {
-    ring.engine.inspect(fd, (error, facts) => {
-      if (error !== null) return reject(error)
-      openDirect(ring, fd, facts, flags & accessMode, path, (refused, direct) => {
-        if (refused === null || choice === 'prefer') resolve(direct)
-        else reject(refused)
-      })
-    })
-  })
-}
-
 function signalOf(args: readonly unknown[]): AbortSignal | undefined {
   const [first, second] = args as { signal?: AbortSignal }[]
   return first?.signal ?? second?.signal
 }
 
-/** The error of a write that went on from a short one: what was written before counts. */
-function after(done: number, error: Error & { bytesWritten?: number }, writes = true): Error {
-  if (writes && done > 0) error.bytesWritten = done + (error.bytesWritten ?? 0)
-  return error
-}
-
-/** A position so many bytes further; null stays where the file is. */
-function later(position: number | bigint | null, bytes: number): number | bigint | null {
-  if (position === null || bytes === 0) return position
-  return typeof position === 'bigint' ? position + BigInt(bytes) : position + bytes
-}
-
-/**
- * Opens a file. Rejects in Node's shape: `ENOENT: no such file or directory, open '/x'`.
- *
- * @param flags as in node:fs. Default 'r'
- */
-export async function open(path: PathLike, flags: string | number = 'r', options: OpenOptions = {}): Promise<UringFile> {
-  const { mode = 0o666, engine, signal, direct = false } = options
-  validateDirect(direct)
-  const ring = options.ring ?? Ring.shared(engine)
-  const fd = await openDescriptor(ring, validPath(path), flags, mode, signal)
-  if (direct === false) return new UringFile(ring, fd, null)
+/** An abort is told of as node:fs tells: with an AbortError, whose cause is the signal's reason. */
+async function unlessAborted<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
   try {
-    return new UringFile(ring, fd, await directOf(ring, fd, validPath(path), openFlags(flags), direct))
+    return await work
   } catch (error) {
-    await ring.submit(ops.close(fd))
-    throw error
+    throw signal?.aborted ? abortError(signal.reason) : error
   }
 }

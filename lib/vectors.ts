@@ -1,7 +1,16 @@
 /** Vectors: buffers that one operation goes through in order. */
+import { operationBytesMax } from './options.js'
+
+/** In one operation at most (UIO_MAXIOV of the kernel). */
+const buffersMax = 1024
+
+/** As much of the views as one operation carries. */
+export function oneVector(views: Uint8Array[]): Uint8Array[] {
+  return firstBytes(views.slice(0, buffersMax), operationBytesMax)
+}
 
 /** As many of the views as `bytes` reach, the last one cut. */
-export function firstBytes(views: Uint8Array[], bytes: number): Uint8Array[] {
+function firstBytes(views: Uint8Array[], bytes: number): Uint8Array[] {
   let rest = bytes
   const parts: Uint8Array[] = []
   for (const view of views) {
