@@ -1,22 +1,34 @@
 // What the cases of a run share: its directory, its size, and the hot source file.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Content, makeHotFile, sourceBlock } from './content.js';
 
 export interface Source { path: string; content: Content }
 
-export class Bench {
+/** What a process must know to take part in a run. */
+export interface Plan {
+  directory: string;
+  size: number;
+  /** Of what rows choose at random. */
+  seed: number;
+}
+
+export class Bench implements Plan {
   readonly directory: string;
   readonly size: number;
-  /** Of what rows choose at random. */
   readonly seed: number;
   readonly #block = sourceBlock();
   #source: Source | undefined;
 
-  constructor(parent: string, size: number, seed: number) {
-    this.directory = mkdtempSync(join(parent, 'uring-bench-'));
+  constructor({ directory, size, seed }: Plan) {
+    this.directory = directory;
     this.size = size;
     this.seed = seed;
+  }
+
+  /** A run of its own, with a new directory. */
+  static begin(parent: string, size: number, seed: number): Bench {
+    return new Bench({ directory: mkdtempSync(join(parent, 'uring-bench-')), size, seed });
   }
 
   path(name: string): string {
@@ -28,10 +40,11 @@ export class Bench {
     return this.#source ??= this.makeSource('source', this.size);
   }
 
+  /** In a case's own process it is there already. */
   makeSource(name: string, bytes: number): Source {
-    const content = new Content(this.#block, bytes);
-    makeHotFile(this.path(name), content);
-    return { path: this.path(name), content };
+    const [path, content] = [this.path(name), new Content(this.#block, bytes)];
+    if (!existsSync(path)) makeHotFile(path, content);
+    return { path, content };
   }
 
   remove(): void {

@@ -1,8 +1,6 @@
 // What a row of the benchmark is, and how its cases are run: interleaved, in a rotated order.
-import { setImmediate } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import type { Bench } from './bench.js';
+import { CaseProcess } from './case-process.js';
 
 /** One way of doing a row's work, ours or a peer's. */
 export interface Case {
@@ -53,25 +51,34 @@ export async function seconds(work: () => unknown): Promise<number> {
 /** Rounds before the first that is timed. */
 const warmUps = 4;
 
+/** Each case in a process of its own, as its user has it: what another one did to the heap is not on its time. */
 export async function runRow(row: Row, bench: Bench, rounds: number, progress: (done: string) => void): Promise<RowResult> {
   const all = await row.cases(bench);
-  const cases = all.filter(({ missing }) => missing === undefined);
+  const cases = all.filter(({ missing }) => missing === undefined).map(({ name }) => new CaseProcess(bench, row.name, name));
+  try {
+    const values = await runCases(cases, rounds, progress);
+    const results = all.map(one => summary(one, values.get(one.name) ?? []));
+    return { row, cases: results, goals: row.goals.map(goal => judge(goal, results)) };
+  } finally {
+    for (const one of cases) one.end();
+  }
+}
+
+async function runCases(cases: CaseProcess[], rounds: number, progress: (done: string) => void): Promise<Map<string, number[]>> {
   const values = new Map(cases.map(({ name }) => [name, [] as number[]]));
-  for (const { name, verify } of cases) {
-    progress(`${name}: verifying`);
-    await verify();
+  for (const one of cases) {
+    progress(`${one.name}: verifying`);
+    await one.verify();
   }
   // Ours and the peers' alike must be compiled before they are timed: the first GiB of a leased read took 1.3x as long.
-  for (let round = 0; round < warmUps; round++) for (const { round: work } of cases) await work();
+  for (let round = 0; round < warmUps; round++) for (const one of cases) await one.round();
   for (let round = 0; round < rounds; round++) {
-    for (const { name, round: work } of rotated(cases, round)) {
-      progress(`${name}: round ${round + 1} of ${rounds}`);
-      await collectGarbage();
-      values.get(name)!.push(await work());
+    for (const one of rotated(cases, round)) {
+      progress(`${one.name}: round ${round + 1} of ${rounds}`);
+      values.get(one.name)!.push(await one.round());
     }
   }
-  const results = all.map(one => summary(one, values.get(one.name) ?? []));
-  return { row, cases: results, goals: row.goals.map(goal => judge(goal, results)) };
+  return values;
 }
 
 export function caseNamed(results: CaseResult[], name: string): CaseResult {
@@ -97,19 +104,4 @@ function judge(goal: Comparison | Limit, results: CaseResult[]): GoalResult {
   // Less is better in every unit used here, so the peer's figure over ours says how many times better ours is.
   const ratio = peer.median / ours;
   return { ...goal, ratio, met: goal.atLeast === undefined ? undefined : ratio >= goal.atLeast };
-}
-
-let gc: ((options: { type: 'minor' }) => void) | undefined;
-
-/**
- * One case's garbage must not be collected on the next one's time. Only the young one is: a full collection drops
- * the hidden classes of streams that are gone, and the code compiled for them, ours and the peers' alike.
- */
-async function collectGarbage(): Promise<void> {
-  if (!gc) {
-    setFlagsFromString('--expose-gc');
-    gc = runInNewContext('gc') as typeof gc;
-  }
-  gc!({ type: 'minor' });
-  await setImmediate();
 }

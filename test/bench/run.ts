@@ -55,13 +55,9 @@ async function runRows(options: Options, bench: Bench): Promise<{ results: RowRe
 }
 
 async function main(options: Options): Promise<void> {
-  const bench = new Bench(options.dir, options.size, options.seed);
+  const bench = Bench.begin(options.dir, options.size, options.seed);
   removeAtExit(bench);
-  const tellOfHang = () => console.error(`nothing left to wait for, and not done: ${doing}`);
-  // An event loop that empties in the middle of a case ends the process: a stream of ours has lost its wake-up.
-  process.once('beforeExit', tellOfHang);
   const run = { machine: describeMachine(bench.directory), rounds: options.rounds, ...await runRows(options, bench) };
-  process.off('beforeExit', tellOfHang);
   console.log(markdown(run, bench));
   if (options.json !== undefined) writeFileSync(options.json, JSON.stringify(record(run, bench), null, 2) + '\n');
   for (const goal of missed(run.results)) console.error(`missed: ${goal}`);
