@@ -1,4 +1,6 @@
 // What the addon exports, once for each environment: the main thread and every worker.
+#include <cstdlib>
+
 #include <napi.h>
 
 #include "engine_wrap.h"
@@ -30,11 +32,21 @@ Napi::Value first_read(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), uring::first_read());
 }
 
+// glibc gives memory back to the kernel with every larger block that is freed, until it has seen the program free one that
+// large: then it keeps as much (mallopt(3), M_MMAP_THRESHOLD; 32 MiB is the most that it learns from). Other libcs learn
+// nothing from it. The block is never touched, so this costs two system calls.
+void keep_freed_memory(const Napi::CallbackInfo&) {
+  constexpr size_t bytes = 31 << 20;
+  void* volatile block = std::malloc(bytes);  // volatile: not to be optimized away
+  std::free(block);
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", uring::EngineWrap::define(env));
   exports.Set("firstRead", Napi::Function::New<first_read>(env));
   exports.Set("inspect", Napi::Function::New<inspect>(env));
   exports.Set("seek", Napi::Function::New<seek>(env));
+  exports.Set("keepFreedMemory", Napi::Function::New<keep_freed_memory>(env));
   exports.Set("fileCall", Napi::Function::New<uring::start_file_work>(env));
   return exports;
 }

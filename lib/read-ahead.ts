@@ -1,6 +1,7 @@
 /** The ordered window of reads under every readable. */
 import type { Window } from './admission.js'
 import { Lease, WindowBuffers } from './buffers.js'
+import { allocateChunk } from './chunk-memory.js'
 import { ChunkRead } from './chunk-read.js'
 import { ceilTo, floorTo } from './direct.js'
 import type { EngineBuffer, FileFacts, OpenFile } from './engine.js'
@@ -162,7 +163,7 @@ export class ReadAhead implements Window {
    * more than the copy costs.
    */
   private _copyOf(buffer: EngineBuffer, offset: number, bytes: number): Buffer {
-    const chunk = Buffer.allocUnsafeSlow(bytes)
+    const chunk = allocateChunk(bytes)
     buffer.copyTo(chunk, offset, bytes)
     this._buffers.release(buffer)
     return chunk
@@ -224,7 +225,7 @@ export class ReadAhead implements Window {
     read.reuse(this._next, Math.min(most, known > 0 ? known : unit > 1 ? unit - skip : probeBytes))
     read.flags = unit > 1 ? 0 : this._readFlags
     if (unit > 1 || this.leased && known > 0) read.buffer = this._buffers.acquire()
-    else read.memory = Buffer.allocUnsafeSlow(read.size)
+    else read.memory = allocateChunk(read.size)
     return read
   }
 
