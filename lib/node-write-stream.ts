@@ -12,6 +12,7 @@ import { createWriteBehind } from './direct-write-behind.js'
 import type { WriteBehind } from './write-behind.js'
 import type { WriteCallback } from './write-callbacks.js'
 import { WriteCallbacks } from './write-callbacks.js'
+import { WritePressure } from './write-pressure.js'
 import { WrittenFile } from './written-file.js'
 
 /** What Writable itself holds, without the window. */
@@ -47,7 +48,9 @@ export class UringWriteStream extends Writable {
   private _buffered: Lease[] = []
   /** The base class's callback for a chunk, kept until the window has room for the next. */
   private _accepted: ((error?: Error | null) => void) | null = null
+  /** 'drain' is owed. */
   private _needDrain = false
+  private _pressure: WritePressure | null = null
   private _defaultEncoding: BufferEncoding = 'utf8'
   private _failed = false
   private _isDirect = false
@@ -147,6 +150,7 @@ export class UringWriteStream extends Writable {
       writeBehind: this._writeBehind,
       progressed: () => this._async.runInAsyncScope(this._progressed, this)
     })
+    this._pressure = new WritePressure(this._window, this.writableHighWaterMark, this._writeBehind)
   }
 
   /**
@@ -159,7 +163,7 @@ export class UringWriteStream extends Writable {
     const [charset, written] = typeof encoding === 'function' ? [undefined, encoding] : [encoding, callback]
     const given = typeof written === 'function' ? written : undefined
     const more = this._hasWayIn && this._take(chunk, charset, given) || this._queue(chunk, charset, given)
-    if (more && !this._full) return true
+    if (more && !this._pressure?.full) return true
     this._needDrain = true
     return false
   }
@@ -221,22 +225,6 @@ export class UringWriteStream extends Writable {
     }
   }
 
-  /**
-   * Leases are limited by their number: their memory is the ring's, and one of 1 MiB would fill the high-water mark
-   * alone, so that a pipe had one write in flight (1.4x as slow).
-   */
-  private get _countsLeases(): boolean {
-    const { leases, pendingWrites } = this._window!
-    return leases > 0 && leases === pendingWrites
-  }
-
-  private get _full(): boolean {
-    const window = this._window
-    if (window === null) return false
-    if (window.ring.pressure && window.pendingBytes > 0) return true
-    return this._countsLeases ? window.leases >= this._writeBehind : window.pendingBytes >= this.writableHighWaterMark
-  }
-
   /** @internal */
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
     const lease = leaseOf(chunk)
@@ -285,10 +273,7 @@ export class UringWriteStream extends Writable {
   }
 
   private _drain(): void {
-    if (!this.writableNeedDrain || lengthInBuffer.call(this) > 0) return
-    const { callersBytes, pendingBytes, leases } = this._window!
-    if (callersBytes > 0) return
-    if (this._countsLeases ? leases > this._writeBehind / 2 : pendingBytes > this.writableHighWaterMark / 2) return
+    if (!this.writableNeedDrain || lengthInBuffer.call(this) > 0 || !this._pressure!.relieved) return
     this._needDrain = false
     super.emit('drain')
   }
