@@ -54,7 +54,7 @@ void BufferArena::release(int64_t offset) {
 }
 
 bool BufferArena::contains(uint64_t offset, uint64_t bytes) const {
-  return mapping_ != nullptr && offset < arena_bytes && bytes <= arena_bytes - offset;
+  return base_ != nullptr && offset < arena_bytes && bytes <= arena_bytes - offset;
 }
 
 int BufferArena::registered_index(uint64_t offset) const {

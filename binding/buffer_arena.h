@@ -37,7 +37,7 @@ class BufferArena {
   int registered_index(uint64_t offset) const;
   uint32_t in_use() const { return in_use_; }
   uint32_t registered_segments() const;
-  // Gives up the memory without unmapping it: something may still write there.
+  // Never unmaps the memory: something may still write there, or read.
   void leak() { mapping_ = nullptr; }
 
  private:

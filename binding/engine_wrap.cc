@@ -39,6 +39,7 @@ Napi::Function EngineWrap::define(Napi::Env env) {
                          InstanceMethod<&EngineWrap::operations>("operations"),
                          InstanceMethod<&EngineWrap::acquire_buffer>("acquireBuffer"),
                          InstanceMethod<&EngineWrap::release_buffer>("releaseBuffer"),
+                         InstanceMethod<&EngineWrap::abandon_buffer>("abandonBuffer"),
                          InstanceMethod<&EngineWrap::lease>("lease"),
                          InstanceMethod<&EngineWrap::detach>("detach"),
                          InstanceMethod<&EngineWrap::close>("close"),
@@ -188,6 +189,9 @@ Napi::Value EngineWrap::acquire_buffer(const Napi::CallbackInfo& info) {
 void EngineWrap::release_buffer(const Napi::CallbackInfo& info) {
   host_->engine().arena().release(info[0].As<Napi::Number>().Int64Value());
 }
+
+// The buffer stays in use, and its memory mapped, for ever.
+void EngineWrap::abandon_buffer(const Napi::CallbackInfo&) { host_->engine().arena().leak(); }
 
 // lease(offset, length): a Buffer over arena memory, until `detach`. Null where the host forbids it.
 Napi::Value EngineWrap::lease(const Napi::CallbackInfo& info) {

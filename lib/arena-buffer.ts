@@ -15,8 +15,18 @@ export class ArenaBuffer implements EngineBuffer {
     return this.native.lease(this.arenaOffset + offset, length)!
   }
 
-  reclaim(lent: Buffer): void {
+  reclaim(lent: Buffer): EngineBuffer {
+    if (lent.length === 0) return this._replace()
     this.native.detach(lent.buffer)
+    return this
+  }
+
+  /** ArrayBuffer.prototype.transfer takes external memory as well: its new owner keeps it for ever. */
+  private _replace(): EngineBuffer {
+    const other = this.engine.acquirePages(this.byteLength)
+    this.native.abandonBuffer()
+    this.freed()
+    return other
   }
 
   copyTo(target: Uint8Array, offset: number, bytes: number): number {

@@ -38,8 +38,7 @@ export class Loan {
   }
 
   protected ended(): void {
-    if (this._chunk !== null) this.buffer.reclaim(this._chunk)
-    this.home(this.buffer)
+    this.home(this._chunk === null ? this.buffer : this.buffer.reclaim(this._chunk))
   }
 }
 

@@ -65,8 +65,11 @@ export interface EngineBuffer {
   readonly bytes: Uint8Array | null
   /** `length` bytes from `offset` on, which is 0 by default, as a Buffer until `reclaim`. */
   lend(length: number, offset?: number): Buffer
-  /** Takes back what was lent: every view of it has length 0 afterwards. */
-  reclaim(lent: Buffer): void
+  /**
+   * Takes back what was lent: every view of it has length 0 afterwards. Gives the buffer to go on with: another one, if
+   * the borrower has transferred the memory away, which is nobody's to write to then.
+   */
+  reclaim(lent: Buffer): EngineBuffer
   /** Copies bytes from `offset` on to the beginning of `target`, as far as it has room. */
   copyTo(target: Uint8Array, offset: number, bytes: number): number
   /** Gives the memory back to where it came from. Nothing may be in flight or lent. */

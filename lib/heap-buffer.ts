@@ -26,7 +26,7 @@ export class HeapBuffer implements EngineBuffer {
   bytes: Uint8Array
 
   /** @param pageOffset tells how far behind a page's beginning memory is: then the buffer begins on a page */
-  constructor(readonly byteLength: number, pageOffset?: (memory: Uint8Array) => number) {
+  constructor(readonly byteLength: number, readonly pageOffset?: (memory: Uint8Array) => number) {
     const { buffer } = Buffer.allocUnsafeSlow(byteLength + (pageOffset === undefined ? alignment : pageBytes))
     const start = pageOffset === undefined ? alignedStart : (pageBytes - pageOffset(new Uint8Array(buffer))) % pageBytes
     this.bytes = new Uint8Array(buffer, start, byteLength)
@@ -36,9 +36,11 @@ export class HeapBuffer implements EngineBuffer {
     return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + offset, length)
   }
 
-  reclaim(): void {
-    const { buffer, byteOffset } = this.bytes // memory that is transferred stays where it is
+  reclaim(): EngineBuffer {
+    const { buffer, byteOffset, length } = this.bytes // memory that is transferred stays where it is
+    if (length === 0) return new HeapBuffer(this.byteLength, this.pageOffset) // the borrower has given it away
     this.bytes = new Uint8Array(transfer(buffer as ArrayBuffer), byteOffset, this.byteLength)
+    return this
   }
 
   copyTo(target: Uint8Array, offset: number, bytes: number): number {

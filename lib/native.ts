@@ -96,6 +96,8 @@ export interface NativeEngine {
   /** An offset in the arena, or -1. */
   acquireBuffer(bytes: number): number
   releaseBuffer(offset: number): void
+  /** A buffer's memory has another owner: it is never used again, and the arena never unmapped. */
+  abandonBuffer(): void
   /** A Buffer over arena memory, or null where the host forbids such Buffers. */
   lease(offset: number, length: number): Buffer | null
   /** Ends a lease: every view of the ArrayBuffer has length 0 afterwards. */

@@ -22,7 +22,7 @@ export class RegisteredBuffer implements EngineBuffer {
     throw notImplemented('lend()')
   }
 
-  reclaim(): void {
+  reclaim(): EngineBuffer {
     throw notImplemented('reclaim()')
   }
 
