@@ -1,5 +1,7 @@
 /** A file as the sink of a Web stream (its `UnderlyingSink`) or of a streamx Writable. */
 import type { Lease } from './buffers.js'
+import type { Left } from './collected.js'
+import { unwatchCollection, warnOfCollection, watchCollection } from './collected.js'
 import { invalidState } from './errors.js'
 import type { Memory } from './memory.js'
 import { bytesOf } from './memory.js'
@@ -20,14 +22,15 @@ export interface SinkController {
 
 interface Waiting { resolve: () => void, reject: (error: unknown) => void }
 
-export class FileSink {
+export class FileSink implements Left {
   /** Resolves when the file is open, or with the error that kept it from that. Never rejects. */
   readonly opening: Promise<Error | null>
   readonly file: WrittenFile
   private readonly _options: WritableStreamOptions
   private readonly _chunkSize: number
   private readonly _writeBehind: number
-  private _controller!: SinkController
+  /** Weak: a stream that is waited for by nobody may be collected. Its writes have it while they last. */
+  private _stream!: WeakRef<SinkController>
   private _window: WriteBehind | null = null
   /** The stream's write or close, while it waits for the window. */
   private _waiting: Waiting | null = null
@@ -67,7 +70,7 @@ export class FileSink {
 
   /** @internal */
   async start(controller: SinkController): Promise<void> {
-    this._controller = controller
+    this._stream = new WeakRef(controller)
     if (this._options.signal?.aborted) return this._interrupt(this._options.signal.reason)
     const { signal } = controller
     // Not an error yet: then `abort()` would not come at all.
@@ -77,7 +80,9 @@ export class FileSink {
       await this._end()
       throw error
     }
-    if (this._ending === null) this._makeWindow()
+    if (this._ending !== null) return
+    this._makeWindow()
+    watchCollection(controller, this)
   }
 
   private _makeWindow(): void {
@@ -175,12 +180,12 @@ export class FileSink {
     const waiting = this._waiting
     this._waiting = null
     if (waiting !== null) waiting.reject(error)
-    else this._controller.error(error)
+    else this._stream.deref()?.error(error)
   }
 
   /** Ends the stream at once; who waits for a write or the close learns of it when the file is closed. */
   private _interrupt(reason: unknown): void {
-    this._controller.error(reason)
+    this._stream.deref()?.error(reason)
     void this._fail(reason)
   }
 
@@ -189,12 +194,19 @@ export class FileSink {
     if (this._ending === null) this._interrupt(invalidState('the file was closed'))
   }
 
+  /** @internal */
+  collected(): void {
+    warnOfCollection(this.file, 'a stream was neither closed nor aborted')
+    this._end().catch(() => {}) // nobody waits for it
+  }
+
   /** Cancels what can be cancelled, waits for what is in flight, and closes the file. */
   private _end(): Promise<void> {
     return this._ending ??= this._closeFile()
   }
 
   private async _closeFile(): Promise<void> {
+    unwatchCollection(this)
     this._forgetSignal()
     this.file.leave()
     await this.opening

@@ -1,6 +1,8 @@
 /** A file as the source of a Web byte stream (its `UnderlyingByteSource`) or of a streamx Readable. */
 import type { ReadableStreamBYOBRequest } from 'node:stream/web'
 import { Lease, leaseOf } from './buffers.js'
+import type { Left } from './collected.js'
+import { unwatchCollection, warnOfCollection, watchCollection } from './collected.js'
 import { currentPosition } from './engine.js'
 import { invalidState } from './errors.js'
 import { chunkSizeLeased, chunkSizeOf, chunkSizeWeb, depthOf } from './options.js'
@@ -26,7 +28,7 @@ export interface SourceController {
   error(reason: unknown): void
 }
 
-export class FileSource {
+export class FileSource implements Left {
   readonly type = 'bytes'
   /** Bytes given to the stream so far. */
   bytesRead = 0
@@ -38,10 +40,13 @@ export class FileSource {
   private readonly _options: ReadableStreamOptions
   private readonly _readAhead: number
   private readonly _chunkSize: number
-  private _controller!: SourceController
+  /** Weak: a stream that is waited for by nobody may be collected. Its reads have it while they last. */
+  private _stream!: WeakRef<SourceController>
   private _window: ReadAhead | null = null
   /** Resolves when nothing of the last window is in flight. */
   private _dropped: Promise<void> = Promise.resolve()
+  /** Called when the stream was collected. @internal */
+  forsaken: () => void = () => {}
   /** In the file, of the next byte that the stream gets; or the file's own. */
   private _position = currentPosition
   /** Bytes still to be given at most. */
@@ -90,21 +95,24 @@ export class FileSource {
 
   /** @internal */
   async start(controller: SourceController): Promise<void> {
-    this._controller = controller
+    this._stream = new WeakRef(controller)
     const { signal } = this._options
     if (signal?.aborted) return this._abort(signal.reason)
     const error = await this.opening
-    if (error === null) return
+    if (error === null) {
+      if (this._closing === null) watchCollection(controller, this)
+      return
+    }
     await this._close()
     throw error
   }
 
   /** Without an async function where it need not wait: each costs a large view's read a hundredth. @internal */
-  pull(): Promise<void> | void {
-    const { byobRequest } = this._controller
+  pull(controller: SourceController): Promise<void> | void {
+    const { byobRequest } = controller
     const pulled = byobRequest !== null && this._fillsDirectly(byobRequest.view!.byteLength)
-      ? this._fill(byobRequest)
-      : this._enqueue()
+      ? this._fill(controller, byobRequest)
+      : this._enqueue(controller)
     if (pulled === undefined) return
     this._pulling = true
     return pulled.then(this._pulled)
@@ -117,12 +125,12 @@ export class FileSource {
   }
 
   /** Gives the stream the next chunk. It serves views from it as well, and keeps what is left over. */
-  private _enqueue(): Promise<void> | void {
+  private _enqueue(controller: SourceController): Promise<void> | void {
     const chunk = this.take(false)
-    if (chunk === null) return this.isOver().then(over => over ? undefined : this._enqueue())
+    if (chunk === null) return this.isOver().then(over => over ? undefined : this._enqueue(controller))
     const lease = leaseOf(chunk)
     // What the stream gets it transfers: a lease, or a part of a large buffer, must be its consumer's own.
-    this._controller.enqueue(lease === undefined && ownsBuffer(chunk) ? chunk : new Uint8Array(chunk))
+    controller.enqueue(lease === undefined && ownsBuffer(chunk) ? chunk : new Uint8Array(chunk))
     lease?.release()
   }
 
@@ -180,19 +188,19 @@ export class FileSource {
   }
 
   /** Reads from the file straight into the consumer's view. */
-  private _fill(request: ReadableStreamBYOBRequest): Promise<void> | void {
+  private _fill(controller: SourceController, request: ReadableStreamBYOBRequest): Promise<void> | void {
     if (this._closing !== null) return
-    if (this._window !== null) return this._dropWindow().then(() => this._fill(request))
+    if (this._window !== null) return this._dropWindow().then(() => this._fill(controller, request))
     const view = request.view as Uint8Array
     const read = this._direct ??= new ViewRead(this.file.ring, this.file.file!, this._sequential)
     const bytes = Math.min(view.byteLength, this._left)
     if (bytes === 0) return this._end()
     return new Promise(resolve => {
-      read.run(view, bytes, this._position, () => resolve(this._filled(request, read)))
+      read.run(view, bytes, this._position, () => resolve(this._filled(controller, request, read)))
     })
   }
 
-  private _filled(request: ReadableStreamBYOBRequest, { filled, failure }: ViewRead): Promise<void> | void {
+  private _filled(controller: SourceController, request: ReadableStreamBYOBRequest, { filled, failure }: ViewRead): Promise<void> | void {
     this._directEnded?.()
     if (this._closing !== null) return
     if (filled === 0) return failure !== null ? this._fail(failure) : this._end()
@@ -200,12 +208,12 @@ export class FileSource {
     if (!this._orphaned) return request.respond(filled)
     this._orphaned = false
     // `respond` would put the bytes into the stream's queue and leave a default reader waiting that came meanwhile.
-    this._controller.enqueue((request.view as Uint8Array).slice(0, filled))
+    controller.enqueue((request.view as Uint8Array).slice(0, filled))
   }
 
   /** A BYOB reader was released: the view that it waited for is for the next reader. @internal */
   orphan(): void {
-    this._orphaned = this._controller.byobRequest !== null
+    this._orphaned = this._stream.deref()?.byobRequest != null
   }
 
   /** What was read ahead will be read again, into views. A close that comes meanwhile waits for the same. */
@@ -226,12 +234,13 @@ export class FileSource {
     }
     if (this._settled) return
     this._settled = true
+    const controller = this._stream.deref()
     try {
-      this._controller.close()
+      controller?.close()
     } catch {
       return // the last bytes are no whole element of the consumer's view: the controller has errored the stream
     }
-    this._controller.byobRequest?.respond(0)
+    controller?.byobRequest?.respond(0)
   }
 
   private async _fail(error: Error): Promise<void> {
@@ -242,7 +251,7 @@ export class FileSource {
   private _error(reason: unknown): void {
     if (this._settled) return
     this._settled = true
-    this._controller.error(reason)
+    this._stream.deref()?.error(reason)
   }
 
   private _abort(reason: unknown): void {
@@ -253,6 +262,13 @@ export class FileSource {
   /** The FileHandle was closed by its owner, unless it was by us: the rest of the file must not seem to be missing. */
   private _lose(): void {
     if (this._closing === null) this._abort(invalidState('the file was closed'))
+  }
+
+  /** @internal */
+  collected(): void {
+    this.forsaken()
+    warnOfCollection(this.file, 'a stream was neither read to its end nor cancelled')
+    this._close().catch(() => {}) // nobody waits for it
   }
 
   /** @internal */
@@ -267,6 +283,7 @@ export class FileSource {
   }
 
   private async _closeFile(): Promise<void> {
+    unwatchCollection(this)
     this._forgetSignal()
     this.file.leave()
     await this.opening
@@ -282,7 +299,7 @@ export class FileSource {
 
   /** Whether a pipe may take chunks past the stream: nothing of it is in the stream's queue, or on its way there. @internal */
   get isClear(): boolean {
-    return this._closing === null && !this._pulling && this._controller.desiredSize === 0
+    return this._closing === null && !this._pulling && this._stream.deref()!.desiredSize === 0
   }
 }
 

@@ -3,7 +3,9 @@ import { Readable, Writable } from 'streamx'
 import type { Lease } from './buffers.js'
 import { leaseOf } from './buffers.js'
 import { abortError } from './errors.js'
+import type { SinkController } from './file-sink.js'
 import { FileSink } from './file-sink.js'
+import type { SourceController } from './file-source.js'
 import { FileSource } from './file-source.js'
 import type { PathLike } from './path.js'
 import type { StreamxReadOptions } from './streamx-options.js'
@@ -19,16 +21,29 @@ function errorOf(reason: unknown, signal: AbortSignal | undefined): Error {
   return signal?.aborted && reason === signal.reason ? abortError(reason) : reason as Error
 }
 
+/** Leases that a stream has given out. */
+class Lent {
+  /** In streamx's queue, */
+  queued: Lease | undefined
+  /** and the one that the consumer has. */
+  current: Lease | undefined
+
+  readonly release = (): void => {
+    for (const lease of [this.queued, this.current]) lease?.release()
+    this.queued = this.current = undefined
+  }
+}
+
 /**
  * Reads a file as a streamx Readable. It keeps nothing in streamx's own queue beyond one chunk: the window is the
  * queue. `destroy` cancels what is in flight; 'close' comes when the file is closed.
  */
 export class UringReadStream extends Readable {
   private readonly _source: FileSource
+  /** What the source knows of this stream, weakly. */
+  private readonly _controller: SourceController
   private _leased: boolean
-  /** A lease in streamx's queue, and the one that the consumer has. */
-  private _queued: Lease | undefined
-  private _current: Lease | undefined
+  private readonly _lent = new Lent()
   /** The consumer took that by `read` and has not come back for more: the end, which detaches it, must wait. */
   private _looksAtLease = false
   private _waitingEnd: Callback | null = null
@@ -38,14 +53,16 @@ export class UringReadStream extends Readable {
     const source = new FileSource(path, withChunkSize(options))
     super({ highWaterMark: 1 }) // one chunk; with 0 streamx does not begin to pipe
     this._source = source
+    source.forsaken = this._lent.release
     this._leased = options.buffers === 'leased'
-    source.start({
+    this._controller = {
       byobRequest: null,
       desiredSize: 0,
       enqueue: () => {},
       close: () => {},
       error: reason => this.destroy(errorOf(reason, options.signal))
-    }).catch(() => {}) // `_open` tells
+    }
+    source.start(this._controller).catch(() => {}) // `_open` tells
   }
 
   /** As given; undefined with a descriptor. */
@@ -71,8 +88,8 @@ export class UringReadStream extends Readable {
   /** @internal */
   override _read(callback: Callback): void {
     // streamx asks for the next when its queue is empty: what nobody was seen to take went into a pipe.
-    this._queued?.release()
-    this._queued = undefined
+    this._lent.queued?.release()
+    this._lent.queued = undefined
     const chunk = this._source.take(this._leased)
     if (chunk === null) return void this._wait(callback)
     this._push(chunk)
@@ -96,7 +113,7 @@ export class UringReadStream extends Readable {
       this.push(Buffer.from(chunk))
       lease.release()
     } else {
-      this._queued = lease
+      this._lent.queued = lease
       this.push(chunk)
     }
   }
@@ -104,10 +121,10 @@ export class UringReadStream extends Readable {
   /** The consumer gets this chunk, so the one before is over. */
   private _deliver(chunk: unknown): void {
     const lease = chunk instanceof Uint8Array ? leaseOf(chunk) : undefined
-    if (lease !== undefined && lease === this._current) return
-    this._current?.release()
-    this._current = lease
-    if (lease === this._queued) this._queued = undefined
+    if (lease !== undefined && lease === this._lent.current) return
+    this._lent.current?.release()
+    this._lent.current = lease
+    if (lease === this._lent.queued) this._lent.queued = undefined
   }
 
   override read(): any {
@@ -116,7 +133,7 @@ export class UringReadStream extends Readable {
     const chunk = super.read()
     if (chunk === null) return null
     this._deliver(chunk)
-    this._looksAtLease = this._current !== undefined
+    this._looksAtLease = this._lent.current !== undefined
     return chunk
   }
 
@@ -145,8 +162,7 @@ export class UringReadStream extends Readable {
 
   /** @internal */
   override _destroy(callback: Callback): void {
-    for (const lease of [this._queued, this._current]) lease?.release()
-    this._queued = this._current = undefined
+    this._lent.release()
     this._source.cancel().then(() => callback(null), callback)
   }
 }
@@ -157,6 +173,8 @@ export class UringReadStream extends Readable {
  */
 export class UringWriteStream extends Writable {
   private readonly _sink: FileSink
+  /** What the sink knows of this stream, weakly. */
+  private readonly _controller: SinkController
   private readonly _aborter = new AbortController()
   /** Of chunks in streamx's queue. */
   private readonly _queued: Lease[] = []
@@ -166,10 +184,8 @@ export class UringWriteStream extends Writable {
     const sink = new FileSink(path, options)
     super()
     this._sink = sink
-    sink.start({
-      signal: this._aborter.signal,
-      error: reason => this.destroy(errorOf(reason, options.signal))
-    }).catch(() => {}) // `_open` tells
+    this._controller = { signal: this._aborter.signal, error: reason => this.destroy(errorOf(reason, options.signal)) }
+    sink.start(this._controller).catch(() => {}) // `_open` tells
   }
 
   /** As given; undefined with a descriptor. */
