@@ -19,6 +19,13 @@ const probeBytes = 1024
  */
 const busyConsumer = 0.15
 
+/**
+ * A read that lets its consumer wait longer than this (ms, and ms for each byte) is of a disk, and not of the page cache,
+ * from which a MiB comes in 0.1 ms: then more are begun ahead. Many consumers ask again only when they have a chunk.
+ */
+const slowRead = 0.1
+const slowReadByte = 2e-7
+
 export interface ReadAheadOptions {
   ring: Ring
   file: OpenFile
@@ -68,6 +75,7 @@ export class ReadAhead implements Window {
   private _left: number
   private _sizeHint: number
   private _waiting = false
+  private _waitingSince = 0
   /** When the last chunk was taken: time, batch of completions, */
   private _takenAt = 0
   private _takenIn = -1
@@ -141,11 +149,16 @@ export class ReadAhead implements Window {
   }
 
   private _wait(): null {
+    if (!this._waiting) this._waitingSince = performance.now()
     this._waiting = true
     this._readFlags = 0 // it is faster than the reads after all
-    if (this._reads.length > 0 && !this.ring.pressure) this._limit = Math.min(this._limit * 2, this._readAhead)
+    if (this._reads.length > 0) this._grow()
     this._fill()
     return null
+  }
+
+  private _grow(): void {
+    if (!this.ring.pressure) this._limit = Math.min(this._limit * 2, this._readAhead)
   }
 
   private _chunkOf(read: ChunkRead): Lease | Buffer {
@@ -240,6 +253,7 @@ export class ReadAhead implements Window {
     read.done = true
     if (this._waiting && read === this._reads[0]) {
       this._waiting = false
+      if (performance.now() - this._waitingSince > slowRead + slowReadByte * read.size) this._grow()
       this.ring.afterBatch(this._readable)
     } else {
       // Read ahead of its consumer: it counts until it is taken, so that idle streams cannot fill the ring.

@@ -1,6 +1,7 @@
 import type { Test } from 'tap'
 import { probe, Ring } from '../../lib/index.js'
 import type { RingOptions } from '../../lib/index.js'
+import { Opcode } from '../../lib/engine.js'
 import { streamTest } from './descriptors.js'
 import { turns } from './stream-events.js'
 
@@ -37,4 +38,19 @@ export async function withRing<T>(t: Test, options: RingOptions, body: (ring: Ri
   assertUnused(t, ring)
   await ring.close()
   return result
+}
+
+/** Makes reads take as long as those of a slow disk; tells how many were in flight at most. */
+export function slowReads(ring: Ring): () => number {
+  let [now, most] = [0, 0]
+  const start = ring.engine.start.bind(ring.engine)
+  ring.engine.start = request => {
+    if (request.opcode !== Opcode.read) return start(request)
+    most = Math.max(most, ++now)
+    setTimeout(() => {
+      now--
+      start(request)
+    }, 2)
+  }
+  return () => most
 }
