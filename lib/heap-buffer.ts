@@ -45,7 +45,7 @@ export class HeapBuffer implements EngineBuffer {
 
   copyTo(target: Uint8Array, offset: number, bytes: number): number {
     const part = Math.min(bytes, target.length)
-    target.set(this.bytes.subarray(offset, offset + part))
+    if (part > 0) target.set(this.bytes.subarray(offset, offset + part)) // a target that was given away takes not even none
     return part
   }
 
