@@ -204,7 +204,7 @@ TEST("without address space there is no buffer, and there is one later") {
   CHECK(arena.acquire(4096) >= 0);
 }
 
-TEST("a leaked arena stays mapped when its owner is gone, any other does not") {
+TEST("a leaked arena serves on, and stays mapped when its owner is gone; any other does not") {
   void* left = nullptr;
   void* gone = nullptr;
   {
@@ -214,6 +214,9 @@ TEST("a leaked arena stays mapped when its owner is gone, any other does not") {
     gone = ordinary.address(static_cast<uint64_t>(ordinary.acquire(4096)));
     std::memset(left, 7, 4096);
     leaked.leak();
+    const int64_t another = leaked.acquire(4096);
+    CHECK(another > 0);
+    CHECK(leaked.contains(static_cast<uint64_t>(another), 4096));
   }
   CHECK(is_mapped(left));
   CHECK_EQUAL(static_cast<unsigned char*>(left)[4095], 7);
