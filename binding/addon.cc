@@ -19,6 +19,7 @@ Napi::Value inspect(const Napi::CallbackInfo& info) {
   out[1] = facts.append;
   out[2] = static_cast<double>(facts.size);
   out[3] = static_cast<double>(facts.position);
+  out[4] = static_cast<double>(facts.direct_alignment);
   return Napi::Number::New(info.Env(), error);
 }
 
@@ -26,6 +27,13 @@ Napi::Value seek(const Napi::CallbackInfo& info) {
   const int error = uring::seek(info[0].As<Napi::Number>().Int32Value(),
                                 info[1].As<Napi::Number>().Int64Value());
   return Napi::Number::New(info.Env(), error);
+}
+
+// pageOffset(view): how many bytes it begins behind a boundary of 4 KiB.
+Napi::Value page_offset(const Napi::CallbackInfo& info) {
+  void* data = nullptr;
+  napi_get_typedarray_info(info.Env(), info[0], nullptr, nullptr, &data, nullptr, nullptr);
+  return Napi::Number::New(info.Env(), reinterpret_cast<uintptr_t>(data) % 4096);
 }
 
 Napi::Value first_read(const Napi::CallbackInfo& info) {
@@ -45,6 +53,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", uring::EngineWrap::define(env));
   exports.Set("firstRead", Napi::Function::New<first_read>(env));
   exports.Set("inspect", Napi::Function::New<inspect>(env));
+  exports.Set("pageOffset", Napi::Function::New<page_offset>(env));
   exports.Set("seek", Napi::Function::New<seek>(env));
   exports.Set("keepFreedMemory", Napi::Function::New<keep_freed_memory>(env));
   exports.Set("fileCall", Napi::Function::New<uring::start_file_work>(env));

@@ -1,24 +1,44 @@
 #include "inspect.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "uapi.h"
+
 namespace uring {
+namespace {
+
+uint32_t word_at(const struct statx& found, size_t offset) {
+  static_assert(sizeof found == 256);
+  uint32_t word;
+  std::memcpy(&word, reinterpret_cast<const char*>(&found) + offset, sizeof word);
+  return word;
+}
+
+int64_t direct_alignment(const struct statx& found) {
+  if ((found.stx_mask & uapi::statx_dioalign) == 0) return -1;
+  const uint32_t offset = word_at(found, uapi::statx_dio_offset_align);
+  return offset == 0 ? 0 : std::max(offset, word_at(found, uapi::statx_dio_mem_align));
+}
+
+}  // namespace
 
 int inspect(int fd, FileFacts& facts) {
   // DONT_SYNC: this runs on the event loop, so a network file system must not be asked.
   struct statx found;
-  if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_SIZE, &found) < 0) {
-    return -errno;
-  }
+  constexpr uint32_t mask = STATX_TYPE | STATX_SIZE | uapi::statx_dioalign;
+  if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, mask, &found) < 0) return -errno;
   const int flags = fcntl(fd, F_GETFL);
   if (flags < 0) return -errno;
   facts.regular = S_ISREG(found.stx_mode);
   facts.append = (flags & O_APPEND) != 0;
   facts.size = static_cast<int64_t>(found.stx_size);
   facts.position = lseek(fd, 0, SEEK_CUR);
+  facts.direct_alignment = direct_alignment(found);
   return 0;
 }
 

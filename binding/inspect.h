@@ -10,6 +10,8 @@ struct FileFacts {
   bool append;  // opened with O_APPEND
   int64_t size;
   int64_t position;  // of the descriptor itself; -1 where there is none (pipes, terminals)
+  // Bytes on which direct IO must begin in memory and in the file; 0: it has none; -1: the kernel does not say.
+  int64_t direct_alignment;
 };
 
 // 0 or -errno.

@@ -1,5 +1,5 @@
-// What this code needs of the io_uring ABI and headers as old as Linux 5.10 do not have.
-// Values from include/uapi/linux/io_uring.h; the kernel that first knew each is named.
+// What this code needs of the kernel's ABI and headers as old as Linux 5.10 do not have.
+// Values from include/uapi/linux/{io_uring,stat}.h; the kernel that first knew each is named.
 #pragma once
 
 #include <linux/io_uring.h>
@@ -23,6 +23,10 @@ constexpr uint32_t register_buffers_update = 16;  // 5.13
 constexpr uint32_t register_max_workers = 19;     // 5.15
 
 constexpr uint8_t op_ftruncate = 55;  // 6.9
+
+constexpr uint32_t statx_dioalign = 0x2000;  // STATX_DIOALIGN; 6.1
+constexpr size_t statx_dio_mem_align = 152;  // places in struct statx
+constexpr size_t statx_dio_offset_align = 156;
 
 struct RsrcRegister {
   uint32_t nr;

@@ -9,7 +9,7 @@ const pageBytes = 4096
  * Memory that starts on a boundary: for BYOB reads and for direct IO. V8's own large ArrayBuffers start 16 bytes into a
  * page, where on some processors the kernel copies at half the speed that it has on a 64-byte boundary (measured:
  * 4.6-7.6 GB/s and 11-16 GB/s, AMD EPYC, Linux 6.18). The start stays where it is when the buffer is transferred, as BYOB
- * reads do: make the next view with the same `byteOffset` and `byteLength`. Where there is no io_uring the place is
+ * reads do: make the next view with the same `byteOffset` and `byteLength`. Where the addon is missing the place is
  * V8's usual one, not looked up.
  *
  * @param bytes how many; they are 0

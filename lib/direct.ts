@@ -4,8 +4,8 @@ import type { FileFacts, OpenFile } from './engine.js'
 import { adopt, Opcode, Request } from './engine.js'
 import { directUnavailable, errnoError } from './errors.js'
 import { O_CLOEXEC } from './open-flags.js'
+import { inspectFile, loadNative } from './native.js'
 import type { Ring } from './ring.js'
-import { dioAlignment, STATX_DIOALIGN, statxBytes } from './statx.js'
 
 /** `true`: direct, or an error. 'prefer': through the page cache where direct IO is refused. */
 export type DirectChoice = boolean | 'prefer'
@@ -31,6 +31,8 @@ export interface DirectFile {
   readonly file: OpenFile
   /** Bytes, a power of two. */
   readonly unit: number
+  /** Of the one without. */
+  readonly facts: FileFacts
 }
 
 /** Part of a range in a file. */
@@ -78,47 +80,30 @@ class Asking extends Request {
  * descriptor. The error says why direct IO is not to be had.
  */
 export function openDirect(
-  ring: Ring, fd: number, facts: FileFacts, access: number, path: string | Buffer | undefined, opened: Opened
+  ring: Ring, fd: number, access: number, path: string | Buffer | undefined, opened: Opened
 ): void {
   const refused = (code: string, reason: string): void => opened(directUnavailable(code, reason, path), null)
   if (constants.O_DIRECT === undefined) return refused('ENOSYS', `${process.platform} has no O_DIRECT`)
+  const addon = loadNative()
+  // Reading and writing by libuv's threads does well without it, but where memory begins it alone can tell.
+  if (addon instanceof Error) return refused('ERR_DLOPEN_FAILED', 'without the addon memory cannot be aligned')
+  const facts = inspectFile(addon, fd)
+  if (typeof facts === 'number') return refused(errnoError(facts, 'fstat').code, 'the file cannot be looked at')
   if (!facts.regular) return refused('EINVAL', 'it is no regular file')
   if (facts.append) return refused('EINVAL', 'what is appended begins wherever the file ends')
-  if (!ring.engine.aligns) return refused('ENOSYS', 'without io_uring memory cannot be aligned')
-  findUnit(ring, fd, unit => {
-    if (unit === 0) return refused('EINVAL', 'the file system has no direct IO for this file')
-    const request = new Asking(result => {
-      if (result >= 0) return opened(null, { file: ring.engine.install(result), unit })
-      const { code } = errnoError(result, 'open')
-      refused(code, code === 'EINVAL' ? 'the file system refuses O_DIRECT' : 'the file cannot be opened again by /proc/PID/fd')
-    })
-    const flags = access | constants.O_DIRECT | O_CLOEXEC
-    request.opcode = Opcode.openat
-    request.opFlags = adopt
-    request.openArguments = [flags, 0]
-    request.position = flags
-    // By number: a worker of an old kernel's has another /proc/self.
-    request.path = `/proc/${process.pid}/fd/${fd}`
-    ring.start(request)
+  if (facts.directAlignment === 0) return refused('EINVAL', 'the file system has no direct IO for this file')
+  const unit = Math.max(directUnitMin, facts.directAlignment)
+  const request = new Asking(result => {
+    if (result >= 0) return opened(null, { file: ring.engine.install(result), unit, facts })
+    const { code } = errnoError(result, 'open')
+    refused(code, code === 'EINVAL' ? 'the file system refuses O_DIRECT' : 'the file cannot be opened again by /proc/PID/fd')
   })
-}
-
-const AT_EMPTY_PATH = 0x1000
-
-/** What the kernel says of a file's direct IO (Linux 6.1); 0 where it says that there is none. */
-function findUnit(ring: Ring, fd: number, found: (unit: number) => void): void {
-  const request = new Asking(result => found(result < 0 ? directUnitMin : unitOf(request.second!)))
-  request.opcode = Opcode.statx
-  request.file = { fd, index: -1 }
-  request.path = ''
-  request.second = new Uint8Array(statxBytes)
-  request.opFlags = AT_EMPTY_PATH
-  request.length = STATX_DIOALIGN
+  const flags = access | constants.O_DIRECT | O_CLOEXEC
+  request.opcode = Opcode.openat
+  request.opFlags = adopt
+  request.openArguments = [flags, 0]
+  request.position = flags
+  // By number: a worker of an old kernel's has another /proc/self.
+  request.path = `/proc/${process.pid}/fd/${fd}`
   ring.start(request)
-}
-
-function unitOf(statx: Uint8Array): number {
-  const alignment = dioAlignment(statx)
-  if (alignment === null) return directUnitMin
-  return alignment.offset === 0 ? 0 : Math.max(directUnitMin, alignment.offset, alignment.memory)
 }

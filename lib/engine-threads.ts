@@ -1,10 +1,11 @@
 /** The engine over node:fs, or over a caller's own functions of the same form. */
 import fs from 'node:fs'
 import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFile, Request } from './engine.js'
-import { FSYNC_DATASYNC, Opcode } from './engine.js'
+import { FSYNC_DATASYNC, noFacts, Opcode, RWF_DSYNC } from './engine.js'
 import { errnoError, errnoOf } from './errors.js'
 import { threadCall } from './thread-calls.js'
 import { HeapBuffer } from './heap-buffer.js'
+import { loadNative } from './native.js'
 import type { QueueSizes } from './options.js'
 import { RegisteredBuffer } from './registered-buffer.js'
 import { ThreadChains } from './thread-chains.js'
@@ -107,7 +108,7 @@ export class ThreadsEngine implements Engine {
         return functions.read!(fd, bytesOf(request), 0, request.length, position, done)
       case Opcode.write:
       case Opcode.writev:
-        return this.#write(request, fd, position, done)
+        return this.#write(request, fd, position, durably(request, fd, done))
       default: {
         const call = threadCall(request)
         if (call === undefined) return void setImmediate(done, null, ENOSYS)
@@ -154,10 +155,9 @@ export class ThreadsEngine implements Engine {
   }
 
   inspect(fd: number, done: (error: Error | null, facts: FileFacts) => void): void {
-    const facts = { regular: false, append: false, size: 0, position: -1 }
-    if (this.functions !== fs) return done(null, facts) // a caller's own fs: read as fs streams do
+    if (this.functions !== fs) return done(null, noFacts) // a caller's own fs: read as fs streams do
     fs.fstat(fd, (error, stats) => {
-      done(error, error !== null ? facts : { ...facts, regular: stats.isFile(), size: stats.size })
+      done(error, error !== null ? noFacts : { ...noFacts, regular: stats.isFile(), size: stats.size })
     })
   }
 
@@ -178,23 +178,29 @@ export class ThreadsEngine implements Engine {
     this.#filesInUse--
   }
 
-  seek(): void {
-    // Nothing to move: without a known position, reads and writes here are at the file's own.
+  /** Direct IO alone is at positions; other reads and writes without one are at the file's own. */
+  seek(fd: number, position: number): void {
+    const addon = loadNative()
+    if (!(addon instanceof Error)) addon.seek(fd, position)
   }
 
   acquireBuffer(bytes: number): EngineBuffer {
     return new HeapBuffer(bytes)
   }
 
-  readonly aligns = false
+  /** Only the addon can tell where memory begins. */
+  get aligns(): boolean {
+    return !(loadNative() instanceof Error)
+  }
 
   acquirePages(bytes: number): EngineBuffer {
-    return this.acquireBuffer(bytes)
+    return new HeapBuffer(bytes, memory => this.pageOffset(memory))
   }
 
   /** V8 starts large ArrayBuffers behind malloc's header, 16 bytes into a page; where it does not, copies are slower. */
-  pageOffset(): number {
-    return 16
+  pageOffset(memory: Uint8Array): number {
+    const addon = loadNative()
+    return addon instanceof Error ? 16 : addon.pageOffset(memory)
   }
 
   stats(): EngineStats {
@@ -206,6 +212,17 @@ export class ThreadsEngine implements Engine {
 
   async close(): Promise<void> {
     // Nothing is held.
+  }
+}
+
+/** node:fs has no flags of single writes: what they promise, a sync behind the write keeps. */
+function durably({ opFlags }: Request, fd: number, done: Done): Done {
+  if (opFlags === 0) return done
+  const sync = opFlags === RWF_DSYNC ? fs.fdatasync : fs.fsync
+  return (error, bytes) => {
+    if (error !== null) return done(error)
+    // EINVAL: a pipe or a device has nothing to sync; the flags are nothing to it either.
+    sync(fd, error => error === null || error.code === 'EINVAL' ? done(null, bytes) : done(error))
   }
 }
 

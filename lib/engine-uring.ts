@@ -2,10 +2,11 @@
 import { ArenaBuffer } from './arena-buffer.js'
 import { Descriptors } from './descriptors.js'
 import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFile, Request } from './engine.js'
+import { noFacts } from './engine.js'
 import { errnoError, invalidState } from './errors.js'
 import { HeapBuffer } from './heap-buffer.js'
 import type { NativeAddon, NativeEngine, Setup, SharedMemory } from './native.js'
-import { arenaBytes, completionWords, Counter, descriptorWords, setupWords, Word } from './native.js'
+import { arenaBytes, completionWords, Counter, descriptorWords, inspectFile, setupWords, Word } from './native.js'
 import type { WorkerLimits } from './options.js'
 import { explainPolled } from './polled.js'
 import { RegisteredBuffer } from './registered-buffer.js'
@@ -40,7 +41,6 @@ export class UringEngine implements Engine {
   #unused: (() => void) | null = null
   /** All of the arena's memory, for this library's eyes only; null where the host forbids such views. */
   #arena: Buffer | null | undefined
-  readonly #facts = new Float64Array(4)
   /** IORING_SETUP_* that hold. */
   readonly setupFlags: number
   /** The ring's own descriptor; -1 when it is closed. */
@@ -135,9 +135,9 @@ export class UringEngine implements Engine {
   }
 
   inspect(fd: number, done: (error: Error | null, facts: FileFacts) => void): void {
-    const [error, facts] = [this.addon.inspect(fd, this.#facts), this.#facts]
-    done(error < 0 ? errnoError(error, 'fstat') : null,
-      { regular: facts[0] === 1, append: facts[1] === 1, size: facts[2], position: facts[3] })
+    const facts = inspectFile(this.addon, fd)
+    if (typeof facts === 'number') done(errnoError(facts, 'fstat'), noFacts)
+    else done(null, facts)
   }
 
   install(fd: number): OpenFile {
@@ -206,10 +206,7 @@ export class UringEngine implements Engine {
   }
 
   pageOffset(memory: Uint8Array): number {
-    const { header, descriptors } = this.#memory
-    const index = header[Word.staged] & this.#mask // the next request's descriptor, which nobody reads before it is written
-    this.#native.setAddress(index, memory, 0)
-    return descriptors[index * descriptorWords + 6] % 4096
+    return this.addon.pageOffset(memory)
   }
 
   stats(): EngineStats {

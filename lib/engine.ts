@@ -31,6 +31,11 @@ export const adopt = 1
 /** fsync_flags: only the data and what is needed to find it (IORING_FSYNC_DATASYNC). */
 export const FSYNC_DATASYNC = 1
 
+/** Flags of a write (preadv2(2)): it is over when its data is on the disk, */
+export const RWF_DSYNC = 2
+/** or everything that belongs to the file. */
+export const RWF_SYNC = 4
+
 /** A position that means: wherever the file's own position is. */
 export const currentPosition = -1
 
@@ -52,7 +57,12 @@ export interface FileFacts {
   size: number
   /** Of the descriptor itself; -1 where there is none (pipes, terminals). */
   position: number
+  /** Bytes on which direct IO begins in memory and in the file; 0: there is none; -1: nobody knows. */
+  directAlignment: number
 }
+
+/** What is known of a file before anyone has looked. */
+export const noFacts: FileFacts = { regular: false, append: false, size: 0, position: -1, directAlignment: -1 }
 
 /** Memory of an engine's that is filled and emptied again and again. */
 export interface EngineBuffer {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { FileFacts } from './engine.js'
 
 /** Words of the shared header, in the order of `Shared::Word` in binding/engine.h. */
 export const Word = { staged: 0, taken: 1, completed: 2, dispatched: 3, calls: 4, referenced: 5, count: 6 } as const
@@ -110,8 +111,10 @@ export interface NativeAddon {
   Engine: new () => NativeEngine
   /** Reads a byte by a ring of its own. 0 or a negative errno. */
   firstRead(): number
-  /** Writes [regular, append, size, position] of a descriptor to `out`. 0 or a negative errno. */
+  /** Writes [regular, append, size, position, directAlignment] of a descriptor to `out`. 0 or a negative errno. */
   inspect(fd: number, out: Float64Array): number
+  /** How many bytes memory begins behind a boundary of 4 KiB. */
+  pageOffset(memory: Uint8Array): number
   /** Moves a descriptor's own position. 0 or a negative errno. */
   seek(fd: number, position: number): number
   /** Lets malloc keep up to 62 MiB that were freed, where it is glibc's. */
@@ -125,6 +128,16 @@ export interface NativeAddon {
 
 /** In the order of `FileCall` in binding/file_calls.h, which says what each does. */
 export const FileCall = { extents: 0, clone: 1, copyXattrs: 2, copyTimes: 3, dropCache: 4, setDirect: 5 } as const
+
+const inspected = new Float64Array(5)
+
+/** What the kernel tells of a descriptor, or a negative errno. */
+export function inspectFile(addon: NativeAddon, fd: number): FileFacts | number {
+  const error = addon.inspect(fd, inspected)
+  if (error < 0) return error
+  const [regular, append, size, position, directAlignment] = inspected
+  return { regular: regular === 1, append: append === 1, size, position, directAlignment }
+}
 
 /** The package's folder: this file runs from lib/ or from dist/lib/. */
 function packageRoot(): string {

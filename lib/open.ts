@@ -53,12 +53,9 @@ export async function open(path: PathLike, flags: string | number = 'r', options
 /** Null where direct IO is not to be had and only preferred. */
 async function directOf(ring: Ring, fd: number, path: string | Buffer, flags: number, choice: DirectChoice): Promise<DirectFile | null> {
   return new Promise((resolve, reject) => {
-    ring.engine.inspect(fd, (error, facts) => {
-      if (error !== null) return reject(error)
-      openDirect(ring, fd, facts, flags & accessMode, path, (refused, direct) => {
-        if (refused === null || choice === 'prefer') resolve(direct)
-        else reject(refused)
-      })
+    openDirect(ring, fd, flags & accessMode, path, (refused, direct) => {
+      if (refused === null || choice === 'prefer') resolve(direct)
+      else reject(refused)
     })
   })
 }

@@ -4,16 +4,6 @@ import type { BigIntStats } from 'node:fs'
 /** Bytes of the structure. */
 export const statxBytes = 256
 
-/** Mask bit by which the alignment of direct IO is asked for. Linux 6.1. */
-export const STATX_DIOALIGN = 0x2000
-
-/** Bytes on which direct IO must begin, in memory and in the file; 0 where there is none. Null: the kernel does not say. */
-export function dioAlignment(bytes: Uint8Array): { memory: number, offset: number } | null {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if ((view.getUint32(0, true) & STATX_DIOALIGN) === 0) return null
-  return { memory: view.getUint32(152, true), offset: view.getUint32(156, true) }
-}
-
 /** What statx says of a file. Times in milliseconds since 1970, as fs.Stats has them. */
 export interface FileStats {
   mode: number

@@ -5,7 +5,7 @@ import type { FileHandle } from 'node:fs/promises'
 import type { DirectFile } from './direct.js'
 import { openDirect } from './direct.js'
 import type { FileFacts, OpenFile } from './engine.js'
-import { adopt, FSYNC_DATASYNC, Opcode, Request } from './engine.js'
+import { adopt, FSYNC_DATASYNC, noFacts, Opcode, Request } from './engine.js'
 import { errnoError, invalidArgType, notImplemented } from './errors.js'
 import { fileMode, O_CLOEXEC, openFlags } from './open-flags.js'
 import type { FileFunctions, StreamOptions } from './options.js'
@@ -86,7 +86,7 @@ export class StreamFile {
   direct: DirectFile | null = null
   /** What the stream does with it (O_RDONLY, O_WRONLY). */
   protected readonly access: number = constants.O_RDONLY
-  facts: FileFacts = { regular: false, append: false, size: 0, position: -1 }
+  facts: FileFacts = noFacts
   /** Opened to append. */
   #appends = false
 
@@ -179,9 +179,10 @@ export class StreamFile {
     if (direct === false) return opened(null)
     const settle = (error: Error | null, found: DirectFile | null): void => {
       this.direct = found
+      if (found !== null) this.facts = found.facts
       opened(direct === 'prefer' ? null : error)
     }
-    openDirect(this.ring, fd, this.facts, this.access, this.path, settle)
+    openDirect(this.ring, fd, this.access, this.path, settle)
   }
 
   /** Waits until everything written is on the disk. */

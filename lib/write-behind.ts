@@ -9,6 +9,7 @@ import { ceilTo } from './direct.js'
 import type { FileFacts, OpenFile } from './engine.js'
 import { currentPosition } from './engine.js'
 import { errnoError, invalidState } from './errors.js'
+import { FlushedPrefix } from './flushed-prefix.js'
 import { Gather } from './gather.js'
 import { retried } from './retry.js'
 import type { Ring } from './ring.js'
@@ -75,6 +76,8 @@ export class WriteBehind implements Window {
   protected readonly gather: Gather
   private _flushScheduled = false
   protected readonly buffers: WindowBuffers
+  /** Null where nothing is known of the disk. */
+  private readonly _flushed: FlushedPrefix | null
   private readonly _sequential: boolean
   private readonly _append: boolean
   protected readonly slotSize: number
@@ -85,6 +88,7 @@ export class WriteBehind implements Window {
     this.ring = ring
     this.file = file
     this.writeFlags = writeFlags
+    this._flushed = writeFlags !== 0 && facts.regular ? new FlushedPrefix() : null
     this.unit = direct?.unit ?? 1
     this.slotSize = ceilTo(this.unit, Math.max(chunkSize, slotMin))
     this._append = facts.append
@@ -99,9 +103,9 @@ export class WriteBehind implements Window {
     ring.addWindow(this)
   }
 
-  /** Where what is known to be on the disk ends. */
+  /** Where what is known to be on the disk ends; what the file held before is taken for that. */
   get flushedPosition(): number {
-    return this.writeFlags === 0 ? this._start : this.position
+    return this._start + (this._flushed?.bytes ?? 0)
   }
 
   /** Where the part without a gap ends. */
@@ -329,6 +333,11 @@ export class WriteBehind implements Window {
     while (first < this._writes.length && this._writes[first].done) this.written += this._writes[first++].size
     this._writes.splice(0, first)
     this._started -= first
+    if (this._flushed !== null && this._failure === null) this._flushed.advance(this.written, this.written + this._bytesInFlight)
+  }
+
+  private get _bytesInFlight(): number {
+    return this._writes.slice(0, this._started).reduce((sum, { size }) => sum + size, 0)
   }
 
   private _releaseLoan(loan: Loan): void {

@@ -2,7 +2,7 @@
 import { constants } from 'node:fs'
 import { constants as system } from 'node:os'
 import { AtomicFile } from './atomic-file.js'
-import { Opcode } from './engine.js'
+import { Opcode, RWF_DSYNC, RWF_SYNC } from './engine.js'
 import { errnoError, invalidArgValue } from './errors.js'
 import type { StreamFileOptions } from './stream-file.js'
 import { FileRequest, StreamFile } from './stream-file.js'
@@ -16,7 +16,7 @@ export interface DurabilityOptions {
   flush?: boolean
   /**
    * Each write is over when it is on the disk: 'data' with its data and what is needed to find them (RWF_DSYNC), 'full'
-   * with times and all (RWF_SYNC). Default: when the kernel has it.
+   * with times and all (RWF_SYNC). On libuv's threads a sync follows each write. Default: when the kernel has it.
    */
   sync?: SyncChoice
   /**
@@ -35,9 +35,6 @@ interface WrittenFileOptions extends StreamFileOptions, DurabilityOptions {
 type Done = (error: Error | null) => void
 
 const { EINVAL, ENOSYS, EOPNOTSUPP } = system.errno
-/** Per write (preadv2(2)). */
-const RWF_DSYNC = 2
-const RWF_SYNC = 4
 
 export class WrittenFile extends StreamFile {
   protected override readonly access = constants.O_WRONLY
@@ -69,7 +66,6 @@ export class WrittenFile extends StreamFile {
   /** RWF_* of each write. */
   get #writeFlags(): number {
     const { sync } = this.#options
-    if (this.ring.engine.kind !== 'uring') return 0 // libuv's writes take no flags: nothing is known of the disk
     return sync === undefined ? 0 : sync === 'data' ? RWF_DSYNC : RWF_SYNC
   }
 

@@ -1,10 +1,12 @@
 // O_DIRECT takes whole units only; a user of `direct: true` must not notice.
 import { appendFileSync, closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import t from 'tap'
 import { createUringReadableStream, createUringReadStream, createUringWriteStream, open } from '../../lib/index.js'
+import { withoutDirect } from '../helpers/disks.js'
 import { makeFile } from '../helpers/files.js'
-import { notUring, ringTest } from '../helpers/ring-state.js'
+import { notDirect, ringTest } from '../helpers/ring-state.js'
 import { seededFor, sha256 } from '../helpers/seeded.js'
 import { closing, readAll } from '../helpers/stream-events.js'
 
@@ -34,7 +36,7 @@ ringTest('direct reads give any range of a file of any size, byte for byte', asy
     }
   }
   t.equal(wrong, 0, `${ranges} ranges`)
-}, notUring)
+}, notDirect)
 
 ringTest('direct reads of whole files in chunks of any size are what buffered reads give', async t => {
   const random = seededFor(t)
@@ -54,7 +56,7 @@ ringTest('direct reads of whole files in chunks of any size are what buffered re
     for await (const chunk of createUringReadableStream(path, options)) chunks.push(chunk)
     t.ok(Buffer.concat(chunks).equals(expected), 'and so gives the Web stream')
   }
-}, notUring)
+}, notDirect)
 
 ringTest('a direct BYOB reader gets the same bytes in views of any size', async t => {
   const { path, content } = makeFile(join(t.testdir(), 'file'), 1_000_003)
@@ -66,7 +68,7 @@ ringTest('a direct BYOB reader gets the same bytes in views of any size', async 
     parts.push(Buffer.from(value))
   }
   t.ok(Buffer.concat(parts).equals(content.subarray(7)))
-}, notUring)
+}, notDirect)
 
 ringTest('a direct stream of a given descriptor begins at its position and leaves it behind what was read', async t => {
   const { path, content } = makeFile(join(t.testdir(), 'file'), 20_000)
@@ -82,7 +84,7 @@ ringTest('a direct stream of a given descriptor begins at its position and leave
   stream.destroy()
   await closing(stream)
   t.throws(() => closeSync(fd), 'the stream has closed it')
-}, notUring)
+}, notDirect)
 
 ringTest('what a file that grows meanwhile gains is read, too', async t => {
   const directory = t.testdir()
@@ -93,7 +95,7 @@ ringTest('what a file that grows meanwhile gains is read, too', async t => {
   appendFileSync(path, more)
   const read = await readAll(stream)
   t.ok(read.equals(Buffer.concat([content, more])))
-}, notUring)
+}, notDirect)
 
 ringTest('where the file system refuses O_DIRECT, true fails and prefer goes on', async t => {
   const path = '/proc/self/limits'
@@ -107,7 +109,27 @@ ringTest('where the file system refuses O_DIRECT, true fails and prefer goes on'
   const web = createUringReadableStream(path, { direct: true })
   await t.rejects(web.getReader().read(), { code: 'ERR_DIRECT_UNAVAILABLE' })
   await t.rejects(open(path, 'r', { direct: true }), { code: 'ERR_DIRECT_UNAVAILABLE' })
-}, notUring)
+}, notDirect)
+
+ringTest('a file system without O_DIRECT: true fails and leaves nothing open, prefer goes on and says so', async t => {
+  await withoutDirect(t, async disk => {
+    const { path, content } = makeFile(join(disk, 'file'), 300_001)
+    const refusal = { code: 'ERR_DIRECT_UNAVAILABLE', message: /\(EINVAL\): the file system refuses O_DIRECT/ }
+    t.match(await closing(createUringReadStream(path, { direct: true })), refusal)
+    t.match(await closing(createUringWriteStream(join(disk, 'new'), { direct: true })), refusal)
+    await t.rejects(open(path, 'r+', { direct: true }), refusal)
+    const reader = createUringReadStream(path, { direct: 'prefer', start: 3 })
+    const writer = createUringWriteStream(join(disk, 'copy'), { direct: 'prefer', start: 3 })
+    await pipeline(reader, writer)
+    t.same([reader.direct, writer.direct], [false, false])
+    t.ok(readFileSync(join(disk, 'copy')).subarray(3).equals(content.subarray(3)))
+    const file = await open(path, 'r', { direct: 'prefer' })
+    t.equal(file.direct, false)
+    const { buffer } = await file.read(Buffer.alloc(100), 0, 100, 5)
+    t.ok(buffer.equals(content.subarray(5, 105)))
+    await file.close()
+  })
+}, notDirect)
 
 t.test('direct is true, false or prefer', async t => {
   for (const direct of ['yes', 1, null] as unknown as true[]) {
@@ -117,9 +139,12 @@ t.test('direct is true, false or prefer', async t => {
   }
 })
 
-ringTest('on threads, direct fails with the reason, and prefer is buffered', async t => {
-  const { path, content } = makeFile(join(t.testdir(), 'file'), 20_000)
-  const error = await closing(createUringReadStream(path, { direct: true, engine: 'threads' }))
-  t.match(error, { code: 'ERR_DIRECT_UNAVAILABLE', message: /without io_uring/ })
-  t.ok((await readAll(createUringReadStream(path, { direct: 'prefer', engine: 'threads' }))).equals(content))
-})
+ringTest('an engine of threads reads and writes direct, too', async t => {
+  const directory = t.testdir()
+  const { path, content } = makeFile(join(directory, 'file'), 3_000_001)
+  const reader = createUringReadStream(path, { direct: true, engine: 'threads', start: 5, buffers: 'leased' })
+  const writer = createUringWriteStream(join(directory, 'copy'), { direct: true, engine: 'threads', start: 5 })
+  await pipeline(reader, writer)
+  t.same([reader.direct, writer.direct], [true, true])
+  t.equal(sha256(readFileSync(join(directory, 'copy')).subarray(5)), sha256(content.subarray(5)))
+}, notDirect)

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { open } from '../../lib/index.js'
 import { makeFile } from '../helpers/files.js'
-import { notUring, ringTest } from '../helpers/ring-state.js'
+import { notDirect, ringTest } from '../helpers/ring-state.js'
 import { patterned, seededFor } from '../helpers/seeded.js'
 import { readAll } from '../helpers/stream-events.js'
 
@@ -32,7 +32,7 @@ ringTest('a direct UringFile reads and writes any range, from memory at any addr
   }
   t.equal(wrong, 0)
   await file.close()
-}, notUring)
+}, notDirect)
 
 ringTest('a direct UringFile extends the file by exactly what is written, and reads up to its end', async t => {
   const path = join(t.testdir(), 'file')
@@ -49,7 +49,7 @@ ringTest('a direct UringFile extends the file by exactly what is written, and re
   const stream = file.createReadStream({ start: 1 })
   t.ok((await readAll(stream)).equals(content), 'a stream of it gives the same')
   t.equal(stream.direct, true, 'and is direct')
-}, notUring)
+}, notDirect)
 
 ringTest('random direct reads and writes at once, of ranges apart, are those of a buffered file', async t => {
   const random = seededFor(t)
@@ -78,7 +78,7 @@ ringTest('random direct reads and writes at once, of ranges apart, are those of 
   await file.sync()
   await file.close()
   t.ok(readFileSync(path).equals(expected))
-}, notUring)
+}, notDirect)
 
 ringTest('a signal ends direct transfers, and a closed file refuses them', async t => {
   const { path } = makeFile(join(t.testdir(), 'file'), 100_000)
@@ -86,4 +86,4 @@ ringTest('a signal ends direct transfers, and a closed file refuses them', async
   await t.rejects(file.read(Buffer.alloc(10), { position: 5, signal: AbortSignal.abort() }), { code: 'ABORT_ERR' })
   await file.close()
   await t.rejects(file.read(Buffer.alloc(10), 0, 10, 0), { code: 'EBADF' })
-}, notUring)
+}, notDirect)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { createUringReadStream, createUringWritableStream, createUringWriteStream } from '../../lib/index.js'
 import { makeFile } from '../helpers/files.js'
-import { notUring, ringTest } from '../helpers/ring-state.js'
+import { notDirect, ringTest } from '../helpers/ring-state.js'
 import { patterned, seededFor } from '../helpers/seeded.js'
 import { closing, endAndClose, writeOne } from '../helpers/stream-events.js'
 
@@ -42,7 +42,7 @@ ringTest('direct writes of any length at any start change nothing else in the fi
     }
   }
   t.equal(wrong, 0, `${ranges} ranges`)
-}, notUring)
+}, notDirect)
 
 ringTest('direct writes of chunks of any size and pace make the file that buffered ones make', async t => {
   const random = seededFor(t)
@@ -75,7 +75,7 @@ ringTest('direct writes of chunks of any size and pace make the file that buffer
     const expected = written(Buffer.alloc(0), content, options.start ?? 0)
     t.ok(readFileSync(path).equals(expected), `${content.length} bytes, ${JSON.stringify(options)}, pieces up to ${most}`)
   }
-}, notUring)
+}, notDirect)
 
 ringTest('lines of text go direct, in whatever lengths', async t => {
   const path = join(t.testdir(), 'file')
@@ -88,7 +88,7 @@ ringTest('lines of text go direct, in whatever lengths', async t => {
   }
   await endAndClose(stream)
   t.equal(readFileSync(path, 'utf8'), text)
-}, notUring)
+}, notDirect)
 
 ringTest('a direct pipe hands memory over, and copies a file of any length', async t => {
   const directory = t.testdir()
@@ -101,7 +101,7 @@ ringTest('a direct pipe hands memory over, and copies a file of any length', asy
       t.ok(readFileSync(target).equals(content.subarray(start)), `${length} bytes from ${start}`)
     }
   }
-}, notUring)
+}, notDirect)
 
 ringTest('a direct Web stream copies chunks before their write resolves', async t => {
   const path = join(t.testdir(), 'file')
@@ -116,7 +116,7 @@ ringTest('a direct Web stream copies chunks before their write resolves', async 
   t.equal(stream.direct, true)
   await writer.close()
   t.ok(readFileSync(path).subarray(3).equals(content))
-}, notUring)
+}, notDirect)
 
 ringTest('a chunk that is detached before its turn fails the stream', async t => {
   const path = join(t.testdir(), 'file')
@@ -128,7 +128,7 @@ ringTest('a chunk that is detached before its turn fails the stream', async t =>
   structuredClone(chunk.buffer, { transfer: [chunk.buffer] })
   t.match(await closed, { code: 'ERR_INVALID_STATE', message: /detached/ })
   t.ok(statSync(path).size < chunk.length || chunk.length === 0)
-}, notUring)
+}, notDirect)
 
 ringTest('what is appended is never direct', async t => {
   const { path, content } = makeFile(join(t.testdir(), 'file'), 10)
@@ -139,4 +139,4 @@ ringTest('what is appended is never direct', async t => {
   t.equal(await closing(preferring), undefined)
   t.equal(preferring.direct, false)
   t.same(readFileSync(path), Buffer.concat([content, Buffer.from('more')]))
-}, notUring)
+}, notDirect)

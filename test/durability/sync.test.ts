@@ -1,8 +1,9 @@
-import { openSync, closeSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import fs, { openSync, closeSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createUringWriteStream } from '../../lib/index.js'
 import type { UringWriteStream } from '../../lib/index.js'
+import { notLinux } from '../helpers/descriptors.js'
 import { makeFile } from '../helpers/files.js'
 import { notUring, ringTest } from '../helpers/ring-state.js'
 import { patterned, seededFor } from '../helpers/seeded.js'
@@ -39,7 +40,36 @@ ringTest('with sync, flushedPosition rises with the writes', async t => {
       t.ok(readFileSync(path).subarray(10).equals(content))
     }
   }
-}, notUring)
+})
+
+ringTest('an engine of threads syncs behind each write, and an error of that is the stream\'s', async t => {
+  const { fdatasync } = fs
+  t.teardown(() => { fs.fdatasync = fdatasync })
+  const path = join(t.testdir(), 'file')
+  let calls = 0
+  fs.fdatasync = Object.assign((fd: number, done: (error: NodeJS.ErrnoException | null) => void) => {
+    calls++
+    if (calls < 3) fdatasync(fd, done)
+    else done(Object.assign(new Error('EIO: i/o error, fdatasync'), { errno: -5, code: 'EIO', syscall: 'fdatasync' }))
+  }, { __promisify__: fdatasync.__promisify__ })
+  const stream = createUringWriteStream(path, { sync: 'data', engine: 'threads' })
+  const closed = closing(stream)
+  for (const flushed of [1000, 2000]) {
+    t.equal(await writeOne(stream, content.subarray(0, 1000)), undefined)
+    t.equal(stream.flushedPosition, flushed)
+    t.equal(calls, flushed / 1000)
+  }
+  t.match(await writeOne(stream, content.subarray(0, 1000)), { code: 'EIO' })
+  t.match(await closed, { code: 'EIO', syscall: 'fdatasync' })
+  t.equal(stream.flushedPosition, 2000)
+})
+
+ringTest('of what is no regular file nothing is known to be on a disk', async t => {
+  const stream = createUringWriteStream('/dev/null', { sync: 'data' })
+  t.equal(await writeOne(stream, content), undefined)
+  t.equal(stream.flushedPosition, 0)
+  await endAndClose(stream)
+}, notLinux)
 
 ringTest('without sync nothing is known to be on the disk before a flush', async t => {
   const path = join(t.testdir(), 'file')

@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 import { makeFile } from '../helpers/files.js'
 import { packageRoot } from '../helpers/package-root.js'
 
-interface Report { engine: string, digests: Record<string, string>, probe: { available: boolean, code: string, reason: string } }
+interface Report { engine: string, digests: Record<string, string>, direct: [preferred: boolean, only: boolean | string], probe: { available: boolean, code: string, reason: string } }
 
 /** A copy of the package without an addon; runs the fixture in it. */
 function runCopy(t: Test, addon: Buffer | null, node: string[] = []): { report: Report, sha256: string } {
@@ -32,7 +32,8 @@ function runCopy(t: Test, addon: Buffer | null, node: string[] = []): { report: 
 
 function onThreads(t: Test, { report, sha256 }: ReturnType<typeof runCopy>, reason: RegExp): void {
   t.equal(report.engine, 'threads')
-  t.same(Object.values(report.digests), Array(6).fill(sha256))
+  t.same(Object.values(report.digests), Array(7).fill(sha256))
+  t.match(report.direct, [false, /^ERR_DIRECT_UNAVAILABLE: .*(without the addon memory cannot be aligned|has no O_DIRECT)/])
   t.match(report.probe, { available: false, code: 'ERR_DLOPEN_FAILED', reason })
 }
 

@@ -23,6 +23,7 @@ interface Report {
   engine: string
   refusal: { code: string, message: string } | null
   digests: Record<string, string>
+  direct: [preferred: boolean, only: boolean | string]
   probe: Probe
   batch: number[]
   left: object
@@ -47,7 +48,8 @@ async function allWays(t: Test, options: ChildOptions, user: string[] = []): Pro
   chmodSync(directory, 0o777)
   const source = makeFile(join(directory, 'source'), 1_234_567)
   const report = await reportOf<Report>(t, everything, [directory, ...user], options)
-  t.same(Object.keys(report.digests), ['readable', 'leased', 'writable', 'piped', 'web', 'file'])
+  t.same(Object.keys(report.digests), ['readable', 'leased', 'writable', 'piped', 'web', 'file', 'preferred'])
+  t.same(report.direct, [true, true], 'direct IO needs no io_uring')
   for (const [way, digest] of Object.entries(report.digests)) t.equal(digest, source.sha256, way)
   t.same(report.batch, [0, 0])
   t.same(report.left, { inFlight: 0, filesInUse: 0, buffersInUse: 0 })

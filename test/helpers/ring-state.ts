@@ -9,6 +9,9 @@ import { turns } from './stream-events.js'
 export const notUring: string | false = Ring.shared().stats().engine !== 'uring' &&
   `the ring runs on threads: ${probe().reason || 'URING_STREAMS_ENGINE says so'}`
 
+/** The reason to skip what needs direct IO, on either engine. */
+export const notDirect: string | false = !Ring.shared().engine.aligns && 'without the addon memory cannot be aligned'
+
 /** What of a ring is in use. All of it is 0 when its streams have closed. */
 export function usage(ring: Ring): object {
   const { queued, inFlight, ready, occupancy, buffersInUse, filesInUse } = ring.stats()

@@ -49,6 +49,22 @@ TEST("sizes and positions beyond 4 GiB are whole") {
   CHECK_EQUAL(facts.position, size - 1);
 }
 
+TEST("a file that has direct IO says on which boundaries, and one of /proc does not") {
+  test::TempFile file(test::Bytes(8192, 'a'));
+  const int64_t alignment = facts_of(file.path(), O_RDONLY).direct_alignment;
+  const int direct = open(file.path().c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
+  if (direct >= 0 && alignment > 0) {
+    void* memory = nullptr;
+    CHECK_EQUAL(posix_memalign(&memory, static_cast<size_t>(alignment), 8192), 0);
+    CHECK_EQUAL(pread(direct, memory, 4096, alignment), 8192 - alignment < 4096 ? 8192 - alignment : 4096);
+    free(memory);
+  }
+  if (direct >= 0) close(direct);
+  if (alignment > 0) CHECK_EQUAL(alignment & (alignment - 1), 0);
+  CHECK(alignment > 0 || alignment == -1 || direct < 0);
+  CHECK(facts_of("/proc/self/status", O_RDONLY).direct_alignment <= 0);
+}
+
 TEST("a descriptor opened to append says so") {
   test::TempFile file;
   CHECK(facts_of(file.path(), O_WRONLY | O_APPEND).append);

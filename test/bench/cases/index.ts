@@ -2,6 +2,7 @@
 import type { Row } from '../harness.js';
 import { concurrentRows } from './concurrent.js';
 import { copyRows } from './copy.js';
+import { directRows } from './direct.js';
 import { hashRows } from './hash.js';
 import { manyReadersRows } from './many-readers.js';
 import { memoryRows } from './memory.js';
@@ -20,6 +21,7 @@ export const rows: Row[] = [
   ...writeRows,
   ...pipeRows,
   ...copyRows,
+  ...directRows,
   ...nopRows,
   ...randomRows,
   ...manyReadersRows,
