@@ -2,6 +2,7 @@
 import { release } from 'node:os'
 import { allOperations } from './engine.js'
 import { errnoError } from './errors.js'
+import { closesLate } from './kernel.js'
 import type { NativeAddon, NativeEngine } from './native.js'
 import { loadNative, ordinary, setupWords } from './native.js'
 import type { Restrictions } from './restrictions.js'
@@ -55,7 +56,14 @@ export interface Probe {
   /** The running kernel's release. */
   kernel: string
   /** What held of the set-up; null when not available. */
-  features: { setupFlags: number, features: number, fixedFiles: boolean, registeredBuffers: boolean } | null
+  features: {
+    setupFlags: number
+    features: number
+    fixedFiles: boolean
+    registeredBuffers: boolean
+    /** Whether files are closed by the ring: not where its close returns too early (before Linux 5.15.90, and 5.16 to 6.0). */
+    closesByRing: boolean
+  } | null
   /** Which of the operations of this library the kernel has, and which it lacks; null when not available. */
   operations: { supported: string[], missing: string[] } | null
   /** Bytes that this process may lock (the soft RLIMIT_MEMLOCK, which binds without CAP_IPC_LOCK); null off Linux. */
@@ -99,6 +107,6 @@ export function probe(): Probe {
   engine.close(() => {})
   return {
     available: true, reason: '', code: '', kernel, operations, memlock, restrictions,
-    features: { setupFlags, features, fixedFiles, registeredBuffers: registeredSegments > 0 }
+    features: { setupFlags, features, fixedFiles, registeredBuffers: registeredSegments > 0, closesByRing: !closesLate() }
   }
 }
