@@ -88,7 +88,7 @@ void Engine::take(io_uring_sqe& sqe) {
   slot.in_flight = true;
   slot.opens = next.opcode == IORING_OP_OPENAT;
   slot.adopts = slot.opens && next.op_flags == Descriptor::adopt;
-  const bool closes = next.opcode == IORING_OP_CLOSE && adopted_.erase(next.fd) > 0;
+  const bool closes = next.opcode == IORING_OP_CLOSE && disown(next.fd);
   slot.closes = closes ? next.fd : -1;
   slot.generation++;
   in_flight_++;
@@ -253,6 +253,8 @@ void Engine::discard() {
     }
   }
 }
+
+bool Engine::disown(int fd) { return adopted_.erase(fd) > 0; }
 
 void Engine::close_adopted() {
   for (int fd : adopted_) close(fd);

@@ -94,6 +94,8 @@ class Engine {
 
   // Closes the files that were opened to be closed by this engine, and were not.
   void close_adopted();
+  // Somebody else closes this one. True if it was adopted.
+  bool disown(int fd);
 
  private:
   // An in-flight operation. The generation tells a late completion from the slot's next user's.

@@ -30,6 +30,7 @@ Napi::Function EngineWrap::define(Napi::Env env) {
                          InstanceMethod<&EngineWrap::submit>("submit"),
                          InstanceMethod<&EngineWrap::limit_workers>("limitWorkers"),
                          InstanceMethod<&EngineWrap::cancel>("cancel"),
+                         InstanceMethod<&EngineWrap::disown>("disown"),
                          InstanceMethod<&EngineWrap::set_address>("setAddress"),
                          InstanceMethod<&EngineWrap::set_vector>("setVector"),
                          InstanceMethod<&EngineWrap::install_file>("installFile"),
@@ -120,6 +121,10 @@ Napi::Value EngineWrap::limit_workers(const Napi::CallbackInfo& info) {
 }
 
 void EngineWrap::cancel(const Napi::CallbackInfo& info) { host_->engine().cancel(uint_of(info[0])); }
+
+void EngineWrap::disown(const Napi::CallbackInfo& info) {
+  host_->engine().disown(info[0].As<Napi::Number>().Int32Value());
+}
 
 // setAddress(index, view, offset, second): where the view's bytes are, written into the descriptor staged
 // at `index`; `second` is for operations that take two addresses, and goes where others have a position.

@@ -1,10 +1,12 @@
 /** The engine over io_uring: descriptors written to shared memory, completions read from it. */
+import fs from 'node:fs'
 import { ArenaBuffer } from './arena-buffer.js'
 import { Descriptors } from './descriptors.js'
 import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFile, Request } from './engine.js'
-import { noFacts } from './engine.js'
+import { noFacts, Opcode } from './engine.js'
 import { errnoError, invalidState } from './errors.js'
 import { HeapBuffer } from './heap-buffer.js'
+import { closesLate } from './kernel.js'
 import type { NativeAddon, NativeEngine, Setup, SharedMemory } from './native.js'
 import { arenaBytes, completionWords, Counter, descriptorWords, inspectFile, setupWords, Word } from './native.js'
 import type { WorkerLimits } from './options.js'
@@ -20,6 +22,11 @@ const stagedMax = 256
 
 /** A polling thread that serves several rings takes so many operations of one at a time, and ends links there. */
 const sqThreadTakes = 8
+
+/** A close that waits for nothing and has nothing waiting for it, so that another may do it. */
+function isAlone({ opcode, flags }: Request): boolean {
+  return opcode === Opcode.close && flags === 0
+}
 
 export class UringEngine implements Engine {
   readonly kind = 'uring'
@@ -47,6 +54,7 @@ export class UringEngine implements Engine {
   ringFd: number
   /** Operations are polled for: not every file can do that. */
   readonly #polled: boolean
+  readonly #closesLate = closesLate()
 
   /** @throws an error of `io_uring_setup` or `io_uring_register` */
   constructor(readonly addon: NativeAddon, readonly owner: EngineOwner, setup: Setup, workers: WorkerLimits | null) {
@@ -85,6 +93,7 @@ export class UringEngine implements Engine {
   }
 
   start(request: Request): void {
+    if (this.#closesLate && isAlone(request) && this.#held === 0) return this.#closeByThread(request)
     const slot = this.#freeSlots[--this.#freeCount]
     this.#requests[slot] = request
     request.slot = slot
@@ -94,6 +103,15 @@ export class UringEngine implements Engine {
     if (header[Word.referenced] === 0) this.#native.reference()
     // While completions are dispatched, the native side submits right after.
     if (header[Word.staged] - header[Word.taken] >= stagedMax && !this.#dispatching && this.#held === 0) this.#native.submit()
+  }
+
+  #closeByThread(request: Request): void {
+    const { fd } = request.file!
+    this.#native.disown(fd)
+    fs.close(fd, error => {
+      this.owner.completed(request, error === null || error === undefined ? 0 : error.errno!, 0)
+      this.owner.batchEnded()
+    })
   }
 
   /** Hands a batch of completions out. When a callback throws, the native side calls again for the rest. */

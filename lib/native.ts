@@ -80,6 +80,8 @@ export interface NativeEngine {
   /** How many of the kernel's workers serve this thread; 0 keeps a limit. 0 or a negative errno. */
   limitWorkers(bounded: number, unbounded: number): number
   cancel(slot: number): void
+  /** The engine will not close this descriptor when its thread ends: it is closed now. */
+  disown(fd: number): void
   /** Writes the address of `view`'s byte `offset` into the descriptor staged at `index`. */
   setAddress(index: number, view: Uint8Array, offset: number): void
   /** The same in the place of the position, for operations that take two addresses. */

@@ -2,6 +2,7 @@
 import { release } from 'node:os'
 import { allOperations } from './engine.js'
 import { errnoError } from './errors.js'
+import { closesLate } from './kernel.js'
 import type { NativeAddon, NativeEngine } from './native.js'
 import { loadNative, ordinary, setupWords } from './native.js'
 import type { Restrictions } from './restrictions.js'
@@ -13,24 +14,29 @@ export type { Restrictions }
 const reasons: Record<string, string> = {
   EPERM: 'a container\'s seccomp profile or kernel.io_uring_disabled forbids it; ' +
     'allow it by docker run --security-opt seccomp=unconfined, or sysctl kernel.io_uring_disabled=0',
-  EACCES: 'a security module forbids it',
-  ENOSYS: 'the kernel is older than 5.6, was built without io_uring, or a sandbox (gVisor, rootless podman) hides it',
-  EINVAL: 'the kernel or sandbox does not know the parameters',
-  ENOTSUP: 'the container runtime forbids it', // libuv's name of EOPNOTSUPP, the same number
+  EACCES: 'a security module (SELinux, AppArmor) forbids it; allow it in the policy of this process, journalctl -k shows what was denied',
+  ENOSYS: 'the kernel is older than 5.6, was built without io_uring, or a sandbox (gVisor, rootless podman) hides it; ' +
+    'it takes a newer kernel, or docker run --runtime=runc --security-opt seccomp=unconfined',
+  EINVAL: 'the kernel or sandbox (gVisor) does not know the parameters; it takes a newer kernel, or docker run --runtime=runc',
+  // libuv's name of EOPNOTSUPP, the same number
+  ENOTSUP: 'the container runtime or its provider forbids it; it takes another runtime class or node image of the cluster, or a virtual machine',
   ENOMEM: 'RLIMIT_MEMLOCK is too small for the ring; raise it by ulimit -l, LimitMEMLOCK= or docker run --ulimit memlock=-1'
 }
 
-/** In words, what an error of the set-up means. */
+const rebuild = 'build the addon by npm rebuild uring-streams, which needs python3, make and g++'
+
+/** In words, what an error of the set-up or of the loader means, and what helps. */
 export function refusalReason(error: NodeJS.ErrnoException): string {
   const { ioUringDisabled, seccomp } = readRestrictions()
   if (error.code === 'EPERM' && ioUringDisabled !== null && ioUringDisabled > 0) {
     return `kernel.io_uring_disabled is ${ioUringDisabled}; allow it by sysctl kernel.io_uring_disabled=0`
   }
-  if (error.code === 'EPERM' && seccomp === true) {
-    return 'a seccomp profile forbids it, as those of Docker and Kubernetes do; allow it by docker run --security-opt ' +
+  if ((error.code === 'EPERM' || error.code === 'ENOSYS') && seccomp === true) {
+    return 'most likely a seccomp profile forbids it, as those of Docker and Kubernetes do; allow it by docker run --security-opt ' +
       'seccomp=PROFILE with a profile that allows io_uring_setup, io_uring_enter and io_uring_register, or seccomp=unconfined'
   }
-  return reasons[error.code ?? ''] ?? error.message
+  const loaded = error.errno !== undefined || process.platform !== 'linux'
+  return reasons[error.code ?? ''] ?? (loaded ? error.message : `${error.message}; ${rebuild}`)
 }
 
 /** Undefined before it was tried. */
@@ -55,7 +61,14 @@ export interface Probe {
   /** The running kernel's release. */
   kernel: string
   /** What held of the set-up; null when not available. */
-  features: { setupFlags: number, features: number, fixedFiles: boolean, registeredBuffers: boolean } | null
+  features: {
+    setupFlags: number
+    features: number
+    fixedFiles: boolean
+    registeredBuffers: boolean
+    /** Whether files are closed by the ring: not where its close returns too early (before Linux 5.15.90, and 5.16 to 6.0). */
+    closesByRing: boolean
+  } | null
   /** Which of the operations of this library the kernel has, and which it lacks; null when not available. */
   operations: { supported: string[], missing: string[] } | null
   /** Bytes that this process may lock (the soft RLIMIT_MEMLOCK, which binds without CAP_IPC_LOCK); null off Linux. */
@@ -99,6 +112,6 @@ export function probe(): Probe {
   engine.close(() => {})
   return {
     available: true, reason: '', code: '', kernel, operations, memlock, restrictions,
-    features: { setupFlags, features, fixedFiles, registeredBuffers: registeredSegments > 0 }
+    features: { setupFlags, features, fixedFiles, registeredBuffers: registeredSegments > 0, closesByRing: !closesLate() }
   }
 }

@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { notLinux } from '../helpers/descriptors.js'
+import { patience } from '../helpers/patience.js'
 import type { Seeded } from '../helpers/seeded.js'
 import { seededFor } from '../helpers/seeded.js'
 import { isVersion, versionOf } from './versions.js'
@@ -42,7 +43,7 @@ async function killWriters(t: Test, directory: string, random: Seeded, found: Fo
 }
 
 t.test(`a writer that is killed at any point, ${kills} times, leaves a whole file of the old or the new version`, {
-  skip: notLinux, timeout: 120_000
+  skip: notLinux, timeout: 120_000 * patience
 }, async t => {
   const random = seededFor(t)
   const directory = t.testdir({ a: {}, b: {}, c: {}, d: {} })

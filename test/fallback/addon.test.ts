@@ -1,11 +1,12 @@
 // Packages whose addon is missing, broken or for another platform.
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { makeFile } from '../helpers/files.js'
 import { packageRoot } from '../helpers/package-root.js'
+import { sha256 } from '../helpers/seeded.js'
 
 interface Report { engine: string, digests: Record<string, string>, direct: [preferred: boolean, only: boolean | string], probe: { available: boolean, code: string, reason: string } }
 
@@ -27,6 +28,12 @@ function runCopy(t: Test, addon: Buffer | null, node: string[] = []): { report: 
   delete (env as NodeJS.ProcessEnv).NODE_OPTIONS
   const { status, stdout, stderr } = spawnSync(process.execPath, [...node, fixture, directory], { env, encoding: 'utf8' })
   t.same({ status, stderr }, { status: 0, stderr: '' }, 'the child ends with code 0 and in silence')
+  const tool = join(copy, 'dist/examples/copy.js')
+  const copied = spawnSync(process.execPath, [...node, tool, '-q', source.path, join(directory, 'copied')], { env, encoding: 'utf8' })
+  t.same([copied.status, copied.stderr], [0, ''], 'uring-copy ends well')
+  t.equal(sha256(readFileSync(join(directory, 'copied'))), source.sha256)
+  const doctor = spawnSync(process.execPath, [...node, tool, '--doctor'], { env, encoding: 'utf8' })
+  t.match(doctor.stdout, /^engine +threads: io_uring is refused/)
   return { report: JSON.parse(stdout || 'null') as Report, sha256: source.sha256 }
 }
 
@@ -37,7 +44,7 @@ function onThreads(t: Test, { report, sha256 }: ReturnType<typeof runCopy>, reas
   t.match(report.probe, { available: false, code: 'ERR_DLOPEN_FAILED', reason })
 }
 
-t.test('without an addon everything runs on threads', async t => onThreads(t, runCopy(t, null), /No native build was found/))
+t.test('without an addon everything runs on threads', async t => onThreads(t, runCopy(t, null), /No native build was found[^]*; build the addon by npm rebuild/))
 
 t.test('with an addon that is no library everything runs on threads', async t => {
   onThreads(t, runCopy(t, Buffer.from('no ELF file')), /invalid ELF header|file too short|not a mach-o|not a valid Win32/)

@@ -85,10 +85,33 @@ for (const call of ['setup', 'enter']) {
   }
 }
 
+// What the kernel does from 6.6 on where kernel.io_uring_disabled is set, without setting it for all of this machine.
+const disabled = (value: number): string[] => ['--import', 'data:text/javascript,' + encodeURIComponent(`
+import fs from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
+const { readFileSync } = fs
+fs.readFileSync = (path, ...rest) => path === '/proc/sys/kernel/io_uring_disabled' ? '${value}\\n' : readFileSync(path, ...rest)
+syncBuiltinESMExports()`)]
+
+for (const value of [1, 2]) {
+  t.test(`with kernel.io_uring_disabled ${value} everything runs on threads and probe() says so`, { skip }, async t => {
+    const options = { wrap: [refuse, String(constants.errno.EPERM), 'setup'], node: disabled(value) }
+    const { engine, probe } = await allWays(t, options)
+    t.equal(engine, 'threads')
+    t.match(probe, { available: false, code: 'EPERM', restrictions: { ioUringDisabled: value } })
+    t.match(probe.reason, `kernel.io_uring_disabled is ${value}; allow it by sysctl`)
+    await copies(t, options)
+  })
+}
+
 const notRoot = notUring || (process.getuid?.() !== 0 && 'only root can become a user whom RLIMIT_MEMLOCK binds')
 t.test('with RLIMIT_MEMLOCK 0 an unprivileged user reads and writes on the engine that probe() tells', { skip: notRoot }, async t => {
   const { engine, probe } = await allWays(t, { wrap: ['prlimit', '--memlock=0:0'] }, [String(nobody)])
   t.equal(engine, probe.available ? 'uring' : 'threads')
   t.equal(probe.memlock, 0)
   if (probe.available) t.equal(probe.features!.registeredBuffers, false)
+})
+
+t.test('with RLIMIT_MEMLOCK 0 and without CAP_IPC_LOCK uring-copy copies', { skip: notRoot }, async t => {
+  await copies(t, { wrap: ['prlimit', '--memlock=0:0', 'setpriv', '--bounding-set=-ipc_lock'] })
 })

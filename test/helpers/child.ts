@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { patience } from './patience.js'
 
 export interface Ended {
   code: number | null
@@ -23,7 +24,7 @@ export interface ChildOptions {
 }
 
 /** Ends a child that hangs; no test expects it to be reached. */
-const deadlineMs = 60_000
+const deadlineMs = 60_000 * patience
 
 /** tap has its children load modules of its own, which a child of another user or with other limits cannot. */
 const withoutTap = ['env', '-u', 'NODE_OPTIONS']

@@ -6,6 +6,7 @@ import { EventEmitter, once } from 'node:events'
 import { closeSync, constants, openSync, read, readFileSync, write } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { patience } from './patience.js'
 
 export const tool = fileURLToPath(new URL('../../examples/copy.js', import.meta.url))
 
@@ -41,7 +42,7 @@ export class Running {
 
   /** Waits until what it prints, on either stream, matches. It is killed if that takes far too long. */
   async printed(pattern: RegExp): Promise<RegExpMatchArray> {
-    const tooLong = setTimeout(() => this.child.kill('SIGKILL'), 30_000)
+    const tooLong = setTimeout(() => this.child.kill('SIGKILL'), 30_000 * patience)
     try {
       return await this.#printed(pattern)
     } finally {

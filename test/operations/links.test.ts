@@ -9,6 +9,7 @@ import { until } from '../helpers/stream-events.js'
 const ring = Ring.shared()
 const ECANCELED = -125
 const EBADF = -9
+const ENOTDIR = -20
 const ETIME = -62
 
 async function resultsOf(operations: Parameters<Ring['batch']>[0]): Promise<number[]> {
@@ -32,11 +33,12 @@ ringTest('linked operations run one after the other', async t => {
 ringTest('a failing link cancels the rest of its chain, and no other', async t => {
   const path = join(t.testdir(), 'file')
   const fd = openSync(path, 'w+')
+  const failing = ops.openat(join(path, 'no folder')) // fails when it runs: before Linux 5.18 a bad descriptor fails all of its chain
   const results = await resultsOf([
-    ops.write(fd, Buffer.from('first'), 0).link(), ops.write(999_999, Buffer.from('x')).link(), ops.write(fd, Buffer.from('NEVER'), 0).link(), ops.nop(),
+    ops.write(fd, Buffer.from('first'), 0).link(), failing.link(), ops.write(fd, Buffer.from('NEVER'), 0).link(), ops.nop(),
     ops.nop().link(), ops.write(fd, Buffer.from('other'), 5)
   ])
-  t.same(results, [5, EBADF, ECANCELED, ECANCELED, 0, 5])
+  t.same(results, [5, ENOTDIR, ECANCELED, ECANCELED, 0, 5])
   t.equal(readFileSync(path, 'utf8'), 'firstother')
   closeSync(fd)
 })
@@ -45,9 +47,9 @@ ringTest('a hard link goes on after a failure', async t => {
   const path = join(t.testdir(), 'file')
   const fd = openSync(path, 'w+')
   const results = await resultsOf([
-    ops.write(999_999, Buffer.from('x')).hardlink(), ops.write(fd, Buffer.from('written'), 0).hardlink(), ops.fsync(fd)
+    ops.openat(join(path, 'no folder')).hardlink(), ops.write(fd, Buffer.from('written'), 0).hardlink(), ops.fsync(fd)
   ])
-  t.same(results, [EBADF, 7, 0])
+  t.same(results, [ENOTDIR, 7, 0])
   t.equal(readFileSync(path, 'utf8'), 'written')
   closeSync(fd)
 })

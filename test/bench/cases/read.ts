@@ -74,4 +74,23 @@ const forAwait: Row = {
   rate: rateOfSize,
 };
 
-export const readRows: Row[] = [leased, owned, forAwait];
+const threads: Row = {
+  name: 'hot read on threads',
+  note: 'what is left where io_uring is refused',
+  cases(bench) {
+    const source = bench.source();
+    return [
+      readCase('threads, leased, data', source, (path, onChunk) => byData(createUringReadStream(path, { engine: 'threads', buffers: 'leased' }), onChunk)),
+      readCase('threads, owned, data', source, (path, onChunk) => byData(createUringReadStream(path, { engine: 'threads' }), onChunk)),
+      readCase('fs.createReadStream', source, (path, onChunk) => byData(createReadStream(path), onChunk)),
+    ];
+  },
+  goals: [
+    { ours: 'threads, owned, data', peer: 'fs.createReadStream', atLeast: 1.8 },
+    { ours: 'threads, leased, data', peer: 'fs.createReadStream', atLeast: 1.8 },
+  ],
+  format: milliseconds,
+  rate: rateOfSize,
+};
+
+export const readRows: Row[] = [leased, owned, forAwait, threads];

