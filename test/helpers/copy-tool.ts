@@ -41,7 +41,7 @@ export class Running {
 
   /** Waits until what it prints, on either stream, matches. It is killed if that takes far too long. */
   async printed(pattern: RegExp): Promise<RegExpMatchArray> {
-    const tooLong = setTimeout(() => this.child.kill('SIGKILL'), 30_000)
+    const tooLong = setTimeout(() => this.child.kill('SIGKILL'), 300_000)
     try {
       return await this.#printed(pattern)
     } finally {
