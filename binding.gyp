@@ -27,9 +27,17 @@
           ]
         }]
       ],
-      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")", "<(SHARED_INTERMEDIATE_DIR)"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
-      "cflags": ["-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"],
+      "actions": [{
+        "action_name": "stamp",
+        "inputs": ["<!@(node binding/stamp.js --files)"],
+        "outputs": ["<(SHARED_INTERMEDIATE_DIR)/stamp.h"],
+        "action": ["node", "binding/stamp.js", "<@(_outputs)"]
+      }],
+      "cflags": ["-fvisibility=hidden", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra", "-Werror"],
+      "ldflags": ["-Wl,--gc-sections"],
+      "libraries": ["-lc"],
       "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fno-rtti"],
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"]
     }

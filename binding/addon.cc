@@ -7,6 +7,7 @@
 #include "file_work.h"
 #include "first_read.h"
 #include "inspect.h"
+#include "stamp.h"  // made by stamp.js
 
 namespace {
 
@@ -57,6 +58,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("seek", Napi::Function::New<seek>(env));
   exports.Set("keepFreedMemory", Napi::Function::New<keep_freed_memory>(env));
   exports.Set("fileCall", Napi::Function::New<uring::start_file_work>(env));
+  // Which sources this was built from; build.js and the tests find it in the file, without loading it.
+  exports.Set("stamp", URING_STAMP);
   return exports;
 }
 

@@ -196,8 +196,8 @@ bool Engine::finish(const io_uring_cqe& cqe, Completion& out) {
   slot.in_flight = false;
   slot.vector.reset();
   in_flight_--;
-  if (slot.adopts && cqe.res >= 0) adopted_.insert(cqe.res);
-  if (slot.closes >= 0 && cqe.res == -ECANCELED) adopted_.insert(slot.closes);  // still open
+  if (slot.adopts && cqe.res >= 0) adopt(cqe.res);
+  if (slot.closes >= 0 && cqe.res == -ECANCELED) adopt(slot.closes);  // still open
   out = {index, cqe.res, cqe.flags, generation};
   return true;
 }
@@ -254,10 +254,24 @@ void Engine::discard() {
   }
 }
 
-bool Engine::disown(int fd) { return adopted_.erase(fd) > 0; }
+void Engine::adopt(int fd) {
+  const auto index = static_cast<size_t>(fd);
+  if (index >= adopted_.size()) adopted_.resize(index + 1);
+  adopted_[index] = true;
+}
+
+bool Engine::disown(int fd) {
+  // A negative one is past every index.
+  const auto index = static_cast<size_t>(fd);
+  if (index >= adopted_.size() || !adopted_[index]) return false;
+  adopted_[index] = false;
+  return true;
+}
 
 void Engine::close_adopted() {
-  for (int fd : adopted_) close(fd);
+  for (size_t fd = 0; fd < adopted_.size(); fd++) {
+    if (adopted_[fd]) close(static_cast<int>(fd));
+  }
   adopted_.clear();
 }
 

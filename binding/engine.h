@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <unordered_set>
 #include <vector>
 
 #include <sys/uio.h>
@@ -118,6 +117,8 @@ class Engine {
   void wait(std::chrono::milliseconds at_most);
   bool finish(const io_uring_cqe& cqe, Completion& out);
   uint32_t reap_into(Completion* out, uint32_t max);
+  void adopt(int fd);
+  bool disown(int fd);
   void discard();
 
   Ring ring_;
@@ -126,7 +127,7 @@ class Engine {
   RegisteredBuffers buffers_;
   Shared shared_ = {};
   std::vector<Slot> slots_;
-  std::unordered_set<int> adopted_;  // open files that die with the engine
+  std::vector<bool> adopted_;     // by descriptor: open files that die with the engine
   std::deque<uint64_t> cancels_;  // user_data of operations to cancel, not yet asked for
   bool cancel_in_flight_ = false;
   bool draining_ = false;

@@ -5,11 +5,14 @@
 #include <cstring>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/stat.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 #include <vector>
+
+#include "syscall.h"
 
 namespace uring {
 
@@ -75,9 +78,10 @@ int64_t copy_xattrs(int source, int target) {
 }
 
 int64_t copy_times(int source, int target) {
-  struct stat found;
-  if (fstat(source, &found) < 0) return -errno;
-  const timespec times[2] = {found.st_atim, found.st_mtim};
+  struct statx found;
+  if (const int error = sys_statx(source, 0, STATX_ATIME | STATX_MTIME, &found); error < 0) return error;
+  const auto timespec_of = [](const statx_timestamp& time) { return timespec{time.tv_sec, time.tv_nsec}; };
+  const timespec times[2] = {timespec_of(found.stx_atime), timespec_of(found.stx_mtime)};
   return futimens(target, times) < 0 ? -errno : 0;
 }
 

@@ -4,9 +4,11 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/stat.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "syscall.h"
 #include "uapi.h"
 
 namespace uring {
@@ -31,7 +33,8 @@ int inspect(int fd, FileFacts& facts) {
   // DONT_SYNC: this runs on the event loop, so a network file system must not be asked.
   struct statx found;
   constexpr uint32_t mask = STATX_TYPE | STATX_SIZE | uapi::statx_dioalign;
-  if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, mask, &found) < 0) return -errno;
+  const int error = sys_statx(fd, AT_STATX_DONT_SYNC, mask, &found);
+  if (error < 0) return error;
   const int flags = fcntl(fd, F_GETFL);
   if (flags < 0) return -errno;
   facts.regular = S_ISREG(found.stx_mode);

@@ -1,6 +1,7 @@
 #include "syscall.h"
 
 #include <cerrno>
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,6 +29,10 @@ int sys_enter(int fd, uint32_t to_submit, uint32_t min_complete, uint32_t flags)
 
 int sys_register(int fd, uint32_t opcode, const void* arg, uint32_t count) {
   return result_of(syscall(__NR_io_uring_register, fd, opcode, arg, count));
+}
+
+int sys_statx(int fd, int flags, uint32_t mask, struct statx* found) {
+  return result_of(syscall(__NR_statx, fd, "", AT_EMPTY_PATH | flags, mask, found));
 }
 
 }  // namespace uring

@@ -1,5 +1,5 @@
 /** The only file that loads the addon; its whole surface, typed. The other side is binding/. */
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -111,6 +111,8 @@ export interface NativeEngine {
 
 export interface NativeAddon {
   Engine: new () => NativeEngine
+  /** Which sources it was built from, see binding/stamp.js. */
+  stamp: string
   /** Reads a byte by a ring of its own. 0 or a negative errno. */
   firstRead(): number
   /** Writes [regular, append, size, position, directAlignment] of a descriptor to `out`. 0 or a negative errno. */
@@ -151,6 +153,37 @@ function packageRoot(): string {
   return folder
 }
 
+/**
+ * The C library that a program runs on, by the dynamic loader it names in its first page (/lib/ld-musl-x86_64.so.1).
+ * process.report tells it, too, but takes 10 ms and waits for every worker.
+ */
+export function libcOf(program: string): 'glibc' | 'musl' {
+  const page = Buffer.alloc(4096)
+  const fd = openSync(program, 'r')
+  try {
+    readSync(fd, page, 0, page.length, 0)
+  } finally {
+    closeSync(fd)
+  }
+  if (page.includes('/ld-musl-')) return 'musl'
+  if (page.includes('/ld-linux')) return 'glibc'
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
+  return header.glibcVersionRuntime === undefined ? 'musl' : 'glibc'
+}
+
+/**
+ * What was built here (unless PREBUILDS_ONLY is set), else the prebuilt binary for this processor and C library, which
+ * LIBC may name. binding/build.js sees to it that both are made of the sources beside them.
+ */
+function addonPath(root: string): string {
+  const built = join(root, 'build/Release/uring_streams.node')
+  if (!process.env.PREBUILDS_ONLY && existsSync(built)) return built
+  const libc = process.env.LIBC || libcOf(process.execPath)
+  const prebuilt = join(root, `prebuilds/linux-${process.arch}/uring-streams.${libc}.node`)
+  if (!existsSync(prebuilt)) throw new Error(`there is no prebuilt binary for linux-${process.arch} with ${libc}, and none was built`)
+  return prebuilt
+}
+
 let loaded: NativeAddon | Error | undefined
 
 /** The addon, or the error that kept it from loading (no prebuild for this platform, no compiler). */
@@ -158,8 +191,7 @@ export function loadNative(): NativeAddon | Error {
   if (loaded !== undefined) return loaded
   try {
     if (process.platform !== 'linux') throw new Error(`io_uring needs Linux, this is ${process.platform}`)
-    const load = createRequire(import.meta.url)('node-gyp-build') as (folder: string) => NativeAddon
-    loaded = load(packageRoot())
+    loaded = createRequire(import.meta.url)(addonPath(packageRoot())) as NativeAddon
   } catch (error) {
     loaded = error as Error
   }

@@ -116,14 +116,15 @@ export class UringWriteStream extends Writable {
   }
 
   /** Bytes accepted and not yet in the file. */
-  // @ts-expect-error a getter in Node, a field in its types
-  override get writableLength(): number {
-    return lengthInBuffer.call(this) + (this._window?.pendingBytes ?? 0)
-  }
+  declare readonly writableLength: number
+  declare readonly writableNeedDrain: boolean
 
-  // @ts-expect-error a getter in Node, a field in its types
-  override get writableNeedDrain(): boolean {
-    return this._needDrain && !this.destroyed && !this.writableEnded
+  // Getters in Node, but fields in its types, which a getter may not override: not in what consumers compile, either.
+  static {
+    const define = <T>(name: string, get: (this: UringWriteStream) => T): unknown =>
+      Object.defineProperty(this.prototype, name, { get, configurable: true })
+    define('writableLength', function () { return lengthInBuffer.call(this) + (this._window?.pendingBytes ?? 0) })
+    define('writableNeedDrain', function () { return this._needDrain && !this.destroyed && !this.writableEnded })
   }
 
   /** @internal */

@@ -43,7 +43,7 @@ async function killWriters(t: Test, directory: string, random: Seeded, found: Fo
 }
 
 t.test(`a writer that is killed at any point, ${kills} times, leaves a whole file of the old or the new version`, {
-  skip: notLinux, timeout: 120_000 * patience
+  skip: notLinux, timeout: 600_000 * patience
 }, async t => {
   const random = seededFor(t)
   const directory = t.testdir({ a: {}, b: {}, c: {}, d: {} })

@@ -24,7 +24,7 @@ export interface ChildOptions {
 }
 
 /** Ends a child that hangs; no test expects it to be reached. */
-const deadlineMs = 60_000 * patience
+const deadlineMs = 300_000 * patience
 
 /** tap has its children load modules of its own, which a child of another user or with other limits cannot. */
 const withoutTap = ['env', '-u', 'NODE_OPTIONS']

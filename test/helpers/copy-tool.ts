@@ -42,7 +42,7 @@ export class Running {
 
   /** Waits until what it prints, on either stream, matches. It is killed if that takes far too long. */
   async printed(pattern: RegExp): Promise<RegExpMatchArray> {
-    const tooLong = setTimeout(() => this.child.kill('SIGKILL'), 30_000 * patience)
+    const tooLong = setTimeout(() => this.child.kill('SIGKILL'), 300_000 * patience)
     try {
       return await this.#printed(pattern)
     } finally {
