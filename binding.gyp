@@ -13,6 +13,7 @@
             "binding/registered_buffers.cc",
             "binding/file_table.cc",
             "binding/operation.cc",
+            "binding/copy_pipeline.cc",
             "binding/engine.cc",
             "binding/inspect.cc",
             "binding/first_read.cc",
