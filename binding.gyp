@@ -23,6 +23,7 @@
             "binding/engine_host.cc",
             "binding/engine_wrap.cc",
             "binding/file_calls.cc",
+            "binding/small_files.cc",
             "binding/file_work.cc",
             "binding/addon.cc"
           ]

@@ -57,6 +57,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("seek", Napi::Function::New<seek>(env));
   exports.Set("keepFreedMemory", Napi::Function::New<keep_freed_memory>(env));
   exports.Set("fileCall", Napi::Function::New<uring::start_file_work>(env));
+  exports.Set("copySmallFiles", Napi::Function::New<uring::start_small_files>(env));
   return exports;
 }
 
