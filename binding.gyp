@@ -13,6 +13,7 @@
             "binding/registered_buffers.cc",
             "binding/file_table.cc",
             "binding/operation.cc",
+            "binding/copy_pipeline.cc",
             "binding/engine.cc",
             "binding/inspect.cc",
             "binding/first_read.cc",
@@ -22,6 +23,7 @@
             "binding/engine_host.cc",
             "binding/engine_wrap.cc",
             "binding/file_calls.cc",
+            "binding/small_files.cc",
             "binding/file_work.cc",
             "binding/addon.cc"
           ]

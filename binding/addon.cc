@@ -60,6 +60,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("fileCall", Napi::Function::New<uring::start_file_work>(env));
   // Which sources this was built from; build.js and the tests find it in the file, without loading it.
   exports.Set("stamp", URING_STAMP);
+  exports.Set("copySmallFiles", Napi::Function::New<uring::start_small_files>(env));
   return exports;
 }
 

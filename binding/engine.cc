@@ -163,7 +163,6 @@ uint32_t Engine::reap() {
   const uint32_t reaped = reap_into(shared_.completions, shared_.completions_max);
   shared_.header[Shared::completed] = reaped;
   shared_.header[Shared::dispatched] = 0;
-  count(completed, reaped);
   double& largest = shared_.counters[largest_batch];
   largest = std::max(largest, static_cast<double>(reaped));
   return reaped;
@@ -173,20 +172,22 @@ uint32_t Engine::reap_into(Completion* out, uint32_t max) {
   constexpr uint32_t batch = 64;
   io_uring_cqe cqes[batch];
   uint32_t reaped = 0;
-  while (reaped < max) {
-    const uint32_t copied = ring_.reap(cqes, std::min(batch, max - reaped));
-    for (uint32_t i = 0; i < copied; i++) reaped += finish(cqes[i], out[reaped]);
+  for (;;) {
+    // The end of a lane gives two.
+    const uint32_t room = lanes_ == 0 ? max - reaped : (max - reaped) / 2;
+    const uint32_t copied = ring_.reap(cqes, std::min(batch, room));
+    for (uint32_t i = 0; i < copied; i++) reaped += finish(cqes[i], out + reaped);
     if (copied == 0 || (copied < batch && !ring_.has_more())) break;
   }
   if (!cancel_in_flight_ && !cancels_.empty()) submit();
   return reaped;
 }
 
-// False for completions that nobody waits for.
-bool Engine::finish(const io_uring_cqe& cqe, Completion& out) {
+// Writes what this completion ends, and returns how many that are: none where nobody waits for it.
+uint32_t Engine::finish(const io_uring_cqe& cqe, Completion* out) {
   if (cqe.user_data == cancel_user_data) {
     cancel_in_flight_ = false;
-    return false;
+    return 0;
   }
   const auto index = static_cast<uint32_t>(cqe.user_data);
   const auto generation = static_cast<uint32_t>(cqe.user_data >> 32);
@@ -196,10 +197,43 @@ bool Engine::finish(const io_uring_cqe& cqe, Completion& out) {
   slot.in_flight = false;
   slot.vector.reset();
   in_flight_--;
+  count(completed);
   if (slot.adopts && cqe.res >= 0) adopt(cqe.res);
   if (slot.closes >= 0 && cqe.res == -ECANCELED) adopt(slot.closes);  // still open
-  out = {index, cqe.res, cqe.flags, generation};
-  return true;
+  *out = {index, cqe.res, cqe.flags, generation};
+  return slot.lane == nullptr ? 1 : finish_lane(*slot.lane, out);
+}
+
+void Engine::add_lane(uint32_t index, CopyRange& range, CopyPiece& piece) {
+  const Descriptor& read = descriptor(index - 1);
+  const Descriptor& write = descriptor(index);
+  URING_CHECK(read.slot < slots_.size() && write.slot < slots_.size() && read.slot != write.slot);
+  URING_CHECK((read.flags & IOSQE_IO_LINK) && !slots_[read.slot].in_flight);
+  Slot& slot = slots_[read.slot];
+  slot.owned = std::make_unique<CopyLane>(read, write, range, piece);
+  slot.lane = slots_[write.slot].lane = slot.owned.get();
+  lanes_++;
+}
+
+// Either of the lane's two has ended, with what is in `out`.
+uint32_t Engine::finish_lane(CopyLane& lane, Completion* out) {
+  if (!lane.ended(*out)) return 0;
+  if (!draining_ && !shared_.header[Shared::crowded] && lane.advance()) {
+    stage(lane.read());
+    stage(lane.write());
+    return 0;
+  }
+  out[0] = lane.read_end();
+  out[1] = lane.write_end();
+  for (int i = 0; i < 2; i++) slots_[out[i].slot].lane = nullptr;
+  lanes_--;
+  slots_[out[0].slot].owned.reset();
+  return 2;
+}
+
+// As JavaScript does it. There is room: no slot is staged twice, and there are as many places.
+void Engine::stage(const Descriptor& descriptor) {
+  this->descriptor(shared_.header[Shared::staged]++) = descriptor;
 }
 
 iovec* Engine::make_vector(uint32_t slot, uint32_t count) {

@@ -11,24 +11,17 @@
 #include <sys/uio.h>
 
 #include "buffer_arena.h"
+#include "copy_pipeline.h"
 #include "file_table.h"
-#include "operation.h"
 #include "registered_buffers.h"
 #include "ring.h"
 
 namespace uring {
 
-struct Completion {
-  uint32_t slot;
-  int32_t result;
-  uint32_t flags;
-  uint32_t generation;
-};
-static_assert(sizeof(Completion) == 16);
-
 // Memory shared with JavaScript. Both sides run on one thread, so no word needs to be atomic.
 struct Shared {
-  enum Word { staged, taken, completed, dispatched, calls, referenced, words };
+  // `crowded`: others wait for admission, so that lanes of copies end with the pieces that they have.
+  enum Word { staged, taken, completed, dispatched, calls, referenced, crowded, words };
 
   uint32_t* header;         // `words` of them
   Descriptor* descriptors;  // a power of two
@@ -88,6 +81,9 @@ class Engine {
   }
   // Memory for the vector of the operation staged in this slot.
   iovec* make_vector(uint32_t slot, uint32_t count);
+  // The write that is staged at this index, and the read before it that is linked to it, begin again with further
+  // pieces of the range by themselves. Both complete once, together, and use the range and the piece until then.
+  void add_lane(uint32_t index, CopyRange& range, CopyPiece& piece);
   // Gives up what is still in flight: its memory stays, for the kernel may use it.
   void leak();
 
@@ -106,6 +102,8 @@ class Engine {
     bool adopts = false;             // and nobody but its stream knows of it
     int32_t closes = -1;             // the adopted descriptor that it closes
     std::unique_ptr<iovec[]> vector;  // of a vectored operation, until its completion
+    std::unique_ptr<CopyLane> owned;  // the lane of which this is the read,
+    CopyLane* lane = nullptr;         // or the one that it is either of
   };
 
   bool take_chain();
@@ -115,7 +113,9 @@ class Engine {
   bool is_staged(uint32_t slot);
   uint64_t target_of(const Descriptor& cancel) const;
   void wait(std::chrono::milliseconds at_most);
-  bool finish(const io_uring_cqe& cqe, Completion& out);
+  uint32_t finish(const io_uring_cqe& cqe, Completion* out);
+  uint32_t finish_lane(CopyLane& lane, Completion* out);
+  void stage(const Descriptor& descriptor);
   uint32_t reap_into(Completion* out, uint32_t max);
   void adopt(int fd);
   bool disown(int fd);
@@ -132,6 +132,7 @@ class Engine {
   bool cancel_in_flight_ = false;
   bool draining_ = false;
   uint32_t in_flight_ = 0;
+  uint32_t lanes_ = 0;
 };
 
 }  // namespace uring

@@ -57,8 +57,8 @@ void EngineHost::turn() {
   if (dispatching_ || closing_) return;
   for (int round = 0; round < Engine::rounds_max; round++) {
     engine_.submit();
-    if (engine_.reap() == 0) break;
-    dispatch();
+    if (engine_.reap() > 0) dispatch();
+    else if (!engine_.staged()) break;  // not even by a lane
     if (closing_) return;
   }
   engine_.submit();  // what the last round staged must not wait for the loop to sleep

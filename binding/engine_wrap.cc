@@ -33,6 +33,7 @@ Napi::Function EngineWrap::define(Napi::Env env) {
                          InstanceMethod<&EngineWrap::disown>("disown"),
                          InstanceMethod<&EngineWrap::set_address>("setAddress"),
                          InstanceMethod<&EngineWrap::set_vector>("setVector"),
+                         InstanceMethod<&EngineWrap::add_lane>("addLane"),
                          InstanceMethod<&EngineWrap::install_file>("installFile"),
                          InstanceMethod<&EngineWrap::remove_file>("removeFile"),
                          InstanceMethod<&EngineWrap::register_buffer>("registerBuffer"),
@@ -157,6 +158,14 @@ void EngineWrap::set_vector(const Napi::CallbackInfo& info) {
   descriptor.address_low = static_cast<uint32_t>(address);
   descriptor.address_high = static_cast<uint32_t>(address >> 32);
   descriptor.length = count;
+}
+
+// addLane(index, range, piece): both are Float64Arrays that live until the lane's requests have completed.
+void EngineWrap::add_lane(const Napi::CallbackInfo& info) {
+  URING_CHECK(length_of(info[1]) * sizeof(double) == sizeof(CopyRange));
+  URING_CHECK(length_of(info[2]) * sizeof(double) == sizeof(CopyPiece));
+  host_->engine().add_lane(uint_of(info[0]), *data_of<CopyRange>(info[1]),
+                           *data_of<CopyPiece>(info[2]));
 }
 
 Napi::Value EngineWrap::install_file(const Napi::CallbackInfo& info) {

@@ -24,6 +24,7 @@ class EngineWrap : public Napi::ObjectWrap<EngineWrap> {
   void disown(const Napi::CallbackInfo& info);
   void set_address(const Napi::CallbackInfo& info);
   void set_vector(const Napi::CallbackInfo& info);
+  void add_lane(const Napi::CallbackInfo& info);
   Napi::Value install_file(const Napi::CallbackInfo& info);
   void remove_file(const Napi::CallbackInfo& info);
   Napi::Value register_buffer(const Napi::CallbackInfo& info);

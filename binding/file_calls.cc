@@ -5,9 +5,12 @@
 #include <cstring>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/stat.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 #include <vector>
@@ -112,6 +115,17 @@ int64_t set_direct(int source, int target, std::span<int64_t> numbers) {
   return 0;
 }
 
+int64_t preallocate(int fd, std::span<int64_t> numbers) {
+  struct statfs system;
+  if (fstatfs(fd, &system) < 0) return -errno;
+  if (system.f_type != EXT4_SUPER_MAGIC) return -EOPNOTSUPP;
+  // Too much would end the process (SIGXFSZ); a write that is too much says so.
+  rlimit limit;
+  if (getrlimit(RLIMIT_FSIZE, &limit) < 0) return -errno;
+  if (static_cast<uint64_t>(numbers[0] + numbers[1]) > limit.rlim_cur) return -EFBIG;
+  return fallocate(fd, numbers[2] ? 0 : FALLOC_FL_KEEP_SIZE, numbers[0], numbers[1]) < 0 ? -errno : 0;
+}
+
 int64_t file_call(FileCall call, int source, int target, std::span<int64_t> numbers) {
   switch (call) {
     case FileCall::extents: return find_extents(source, numbers);
@@ -120,6 +134,7 @@ int64_t file_call(FileCall call, int source, int target, std::span<int64_t> numb
     case FileCall::copy_times: return copy_times(source, target);
     case FileCall::drop_cache: return drop_cache(source);
     case FileCall::set_direct: return set_direct(source, target, numbers);
+    case FileCall::preallocate: return preallocate(source, numbers);
   }
   return -EINVAL;
 }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "file_calls.h"
+#include "small_files.h"
 
 namespace uring {
 namespace {
@@ -37,7 +38,37 @@ class FileWork : public Napi::AsyncWorker {
   Napi::Reference<Napi::Float64Array> array_;
 };
 
+class SmallFiles : public Napi::AsyncWorker {
+ public:
+  SmallFiles(Napi::Buffer<char> paths, bool clone, Napi::Float64Array results, Napi::Function done)
+      : Napi::AsyncWorker(done, "uring-streams.small-files"),
+        paths_(paths.Data(), paths.Data() + paths.Length()),
+        clone_(clone),
+        results_(results.ElementLength()),
+        array_(Napi::Persistent(results)) {}
+
+ protected:
+  void Execute() override { copy_small_files(paths_, clone_, results_); }
+
+  void OnOK() override {
+    std::copy(results_.begin(), results_.end(), array_.Value().Data());
+    Callback().Call({});
+  }
+
+ private:
+  const std::vector<char> paths_;
+  const bool clone_;
+  std::vector<int64_t> results_;
+  Napi::Reference<Napi::Float64Array> array_;
+};
+
 }  // namespace
+
+void start_small_files(const Napi::CallbackInfo& info) {
+  const auto paths = info[0].As<Napi::Buffer<char>>();
+  const bool clone = info[1].As<Napi::Boolean>();
+  (new SmallFiles(paths, clone, info[2].As<Napi::Float64Array>(), info[3].As<Napi::Function>()))->Queue();
+}
 
 void start_file_work(const Napi::CallbackInfo& info) {
   const auto number = [&](size_t index) { return info[index].As<Napi::Number>().Int32Value(); };

@@ -57,6 +57,8 @@ export abstract class Admission implements EngineOwner {
   /** @internal */
   protected readonly watch = new Watch(this)
   #pressure = false
+  /** Requests wait in the queue, or did until a moment ago. */
+  #crowded = false
   #shrinks = 0
   readonly #due: (() => void)[] = []
   #dueNext = 0
@@ -76,8 +78,14 @@ export abstract class Admission implements EngineOwner {
   /** Starts a request, or queues it behind those that came before. @internal */
   start(request: Request): void {
     this.refuseClosed()
-    if (this.queue.first === null && this.#fits(request)) this.#admit(request)
-    else this.queue.push(request)
+    if (this.queue.first === null && this.#fits(request)) return this.#admit(request)
+    this.queue.push(request)
+    this.#setCrowded(true)
+  }
+
+  #setCrowded(crowded: boolean): void {
+    this.#crowded = crowded
+    this.engine.crowded(crowded)
   }
 
   #fits({ chain }: Request): boolean {
@@ -148,6 +156,7 @@ export abstract class Admission implements EngineOwner {
       this.queue.remove(request)
       this.#admit(request)
     }
+    if (this.#crowded && this.queue.first === null) this.#setCrowded(false)
     if (this.#pressure && this.#inFlight + this.#ready < this.engine.capacity * lowWater) this.#pressure = false
     if (this.#idle !== null && this.#isIdle) this.#idle()
   }
@@ -175,6 +184,11 @@ export abstract class Admission implements EngineOwner {
     this.queue.remove(chain[0])
     for (const each of chain) each.chain = null
     for (const each of chain) each.completed(ECANCELED, 0)
+  }
+
+  /** Whether each operation is told of: then none may go on by itself. @internal */
+  get watched(): boolean {
+    return this.watch.recording || submitted.hasSubscribers || completed.hasSubscribers
   }
 
   /** True while the ring is near its capacity: `write()` answers false and windows do not grow. @internal */

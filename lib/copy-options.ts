@@ -60,9 +60,9 @@ export interface CopyOptions {
   dropCache?: boolean
   /** Of data that is read; holes are free. Default no limit. */
   bytesPerSecondMax?: number
-  /** Bytes of one read and one write. Default 512 KiB, 1 MiB for a source that is not in the page cache or with `direct`. */
+  /** Bytes of one read and one write. Default 1 MiB. */
   chunkSize?: number
-  /** Chunks in flight at once. Default 4, or 8. */
+  /** Chunks in flight at once. Default 4, 8 with `direct`. */
   depth?: number
   /** Another ring than the thread's shared one. */
   ring?: Ring

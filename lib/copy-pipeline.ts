@@ -4,17 +4,18 @@ import { setTimeout as startTimer } from 'node:timers'
 import { setTimeout } from 'node:timers/promises'
 import type { CopyPlan, CopyProgress } from './copy-options.js'
 import type { Files } from './copy-transfer.js'
-import { isCached, Lane } from './copy-transfer.js'
+import { CopyRange } from './copy-range.js'
+import { Lane } from './copy-transfer.js'
 import { ceilTo, floorTo } from './direct.js'
-import type { Extent } from './file-calls.js'
-import { dataOf } from './file-calls.js'
+import { dataOf, preallocate } from './file-calls.js'
 
-/**
- * A source in the page cache is read where it is asked for, and a write goes to a worker of the kernel's: linked, they
- * go on without JavaScript. One that must come from the disk profits from larger reads, and more of them.
- */
-const hot = { chunkSize: 512 * 1024, depth: 4 }
-const cold = { chunkSize: 1024 * 1024, depth: 8 }
+const chunkSizeDefault = 1024 * 1024
+const depthDefault = 4
+/** Past the page cache nobody reads ahead or writes behind. */
+const depthDirect = 8
+/** Of less than this it is not worth a call to allocate it beforehand. */
+const allocatedBytesMin = 8 * 1024 * 1024
+const nothing = { bytes: 0, pairs: 0 }
 const reportMs = 50
 /** A slow copy takes a piece each so many seconds. */
 const paceSeconds = 0.1
@@ -23,9 +24,13 @@ const paceBytesMin = 4096
 export class Pipeline {
   readonly #stop = new AbortController()
   #lanes: Lane[] = []
+  /** What the lanes take from now. */
+  #range: CopyRange | null = null
   #failure: unknown
   /** Where the source ended, once that was seen before `size`. */
   #end = Infinity
+  /** Up to where space was allocated in the target. */
+  allocated = 0
   #copied = 0
   #reserved = 0
   readonly #began = performance.now()
@@ -39,18 +44,18 @@ export class Pipeline {
   /** Copies all. Resolves with the position where the source ended, when nothing is in flight any more. */
   async run(): Promise<number> {
     const parallel = this.files.sourceSeeks && this.files.targetSeeks && this.size > 0
-    const shape = await this.#shape(parallel)
-    const chunk = this.#chunk(shape.chunkSize)
-    const count = parallel ? Math.min(shape.depth, Math.ceil(this.size / chunk)) : 1
     const { ring: { engine }, alignment } = this.files
     const direct = alignment > 1
+    const chunk = this.#chunk(this.plan.chunkSize ?? chunkSizeDefault)
+    const depth = this.plan.depth ?? (direct ? depthDirect : depthDefault)
+    const count = parallel ? Math.min(depth, Math.ceil(this.size / chunk)) : 1
     for (let i = 0; i < count; i++) {
       this.#lanes.push(new Lane(this.files, direct ? engine.acquirePages(chunk) : engine.acquireBuffer(chunk)))
     }
     if (this.#stop.signal.aborted) for (const lane of this.#lanes) lane.cancel()
     try {
       await this.#guard(async () => this.#report()) // that it has begun, and how much there is
-      if (parallel) await this.#copyData(chunk, shape.linked && engine.chainMax > 1)
+      if (parallel) await this.#copyData(chunk)
       if (this.#end === Infinity) await this.#guard(() => this.#copyRest(parallel ? this.size : 0, chunk))
     } finally {
       for (const { buffer } of this.#lanes) buffer.free()
@@ -65,16 +70,8 @@ export class Pipeline {
   fail(error: unknown): void {
     this.#failure ??= error
     this.#stop.abort()
+    this.#range?.endAt(0)
     for (const lane of this.#lanes) lane.cancel()
-  }
-
-  async #shape(parallel: boolean): Promise<{ chunkSize: number, depth: number, linked: boolean }> {
-    const direct = this.files.alignment > 1
-    // What fits into one chunk is read at once, wherever it is. And a look would bring pages that nobody drops.
-    const small = !parallel || this.size <= hot.chunkSize
-    const inCache = !direct && (small || (!this.plan.dropCache && await isCached(this.files, [0, this.size - 1])))
-    const { chunkSize, depth } = inCache ? hot : cold
-    return { chunkSize: this.plan.chunkSize ?? chunkSize, depth: this.plan.depth ?? depth, linked: inCache && parallel }
   }
 
   #chunk(wanted: number): number {
@@ -85,37 +82,73 @@ export class Pipeline {
   }
 
   /** What the source held when it was opened, without its holes. */
-  async #copyData(chunk: number, linked: boolean): Promise<void> {
-    const pieces = this.#pieces(chunk)
-    await Promise.all(this.#lanes.map(lane => this.#guard(() => this.#work(lane, pieces, linked))))
-  }
-
-  async #work(lane: Lane, pieces: AsyncGenerator<Extent>, linked: boolean): Promise<void> {
-    for (;;) {
-      const { value, done } = await pieces.next()
-      if (done || this.#stop.signal.aborted) return
-      const length = value.end - value.start
-      await this.#pace(length)
-      if (this.#stop.signal.aborted) return
-      const got = await lane.carry(value.start, length, linked)
-      if (got < length) this.#end = Math.min(this.#end, value.start + got)
-      this.#passed(got)
+  async #copyData(chunk: number): Promise<void> {
+    const ranges = this.#ranges(chunk)
+    const look = this.plan.onProgress === undefined ? undefined : setInterval(() => void this.#guard(async () => this.#collect()), reportMs)
+    try {
+      await Promise.all(this.#lanes.map(lane => this.#guard(() => this.#work(lane, ranges))))
+    } finally {
+      clearInterval(look)
     }
   }
 
-  async * #pieces(chunk: number): AsyncGenerator<Extent> {
+  async #work(lane: Lane, ranges: AsyncGenerator<CopyRange>): Promise<void> {
+    const { ring } = this.files
+    const linked = ring.engine.chainMax > 1
+    for (;;) {
+      const { value: range, done } = await ranges.next()
+      if (done || this.#stop.signal.aborted) return
+      if (range.exhausted) continue
+      const { position, length } = range.take()
+      await this.#pace(length)
+      if (this.#stop.signal.aborted) return
+      const byItself = this.plan.bytesPerSecondMax === Infinity && !ring.watched
+      const last = await lane.carry(position, length, linked, byItself ? range : null)
+      if (last.bytes < last.length) this.#endAt(last.position + last.bytes)
+      this.#passed(last.bytes)
+    }
+  }
+
+  /** The source was cut meanwhile. */
+  #endAt(position: number): void {
+    this.#end = Math.min(this.#end, position)
+    this.#range!.endAt(position)
+  }
+
+  /** The same one for as long as it has anything left: each lane asks, and takes a piece. */
+  async * #ranges(chunk: number): AsyncGenerator<CopyRange> {
     const { alignment, source } = this.files
     let done = 0
     for await (const data of dataOf(source.fd, 0, this.size)) {
       const from = Math.max(done, floorTo(alignment, data.start))
       this.#passed(from - done) // a hole
-      for (let start = from; start < data.end; start += chunk) {
-        if (start >= this.#end) return // it was cut meanwhile
-        yield { start, end: Math.min(start + chunk, data.end) }
+      if (data.end - from >= allocatedBytesMin) await this.#allocate(from, data.end)
+      // What is left of the last unit is no transfer for lanes that go on by themselves: it is not whole.
+      const last = Math.max(from, floorTo(alignment, data.end))
+      for (const [start, end] of [[from, last], [last, data.end]]) {
+        const range = this.#range = new CopyRange(start, Math.min(end, this.#end), chunk)
+        while (!range.exhausted) yield range
+        this.#collect()
       }
+      if (this.#end < Infinity) return
       done = Math.max(done, data.end)
     }
     this.#passed(this.size - done)
+  }
+
+  /** A file system that refuses, or is full, is written to all the same: that will say what is wrong. */
+  async #allocate(start: number, end: number): Promise<void> {
+    const { alignment, target } = this.files
+    // Direct writes behind a file's end wait for each other.
+    const done = await preallocate(target.fd, start, end - start, alignment > 1)
+    if (done >= 0) this.allocated = end
+  }
+
+  /** What the engine has carried by itself. */
+  #collect(): void {
+    const { bytes, pairs } = this.#range?.carried() ?? nothing
+    this.files.operations += 2 * pairs
+    if (bytes > 0) this.#passed(bytes)
   }
 
   /** What the source has got since, or all of one that does not know its size; until a read says that there is no more. */
@@ -126,7 +159,7 @@ export class Pipeline {
     while (!this.#stop.signal.aborted) {
       await this.#pace(chunk)
       if (this.#stop.signal.aborted) return
-      const got = await this.#lanes[0].carry(position, chunk)
+      const { bytes: got } = await this.#lanes[0].carry(position, chunk)
       this.#reserved -= chunk - got
       position += got
       this.#passed(got - known)

@@ -1,5 +1,7 @@
 /** The reads and writes of a copy. */
 import { constants } from 'node:os'
+import { CopyPiece } from './copy-range.js'
+import type { CopyRange } from './copy-range.js'
 import { ceilTo, floorTo } from './direct.js'
 import type { EngineBuffer, OpenFile } from './engine.js'
 import { IOSQE_IO_LINK, Opcode, Request } from './engine.js'
@@ -8,8 +10,6 @@ import { retried } from './retry.js'
 import type { Ring } from './ring.js'
 
 const { ECANCELED, EIO, EOPNOTSUPP } = constants.errno
-/** Read only what is in the page cache (preadv2(2)). */
-const RWF_NOWAIT = 8
 /** Give the pages back once they are on the disk; leave those that were there before. Linux 6.14. */
 const RWF_DONTCACHE = 128
 
@@ -36,11 +36,20 @@ class Transfer extends Request {
   }
 
   override completed(result: number): void {
-    this.flags = 0 // one that starts again is no longer linked to its neighbour
-    if (!this.cancelled && this.opFlags !== RWF_NOWAIT && retried(this.ring, this, result)) return
+    this.#unlink()
+    if (!this.cancelled && retried(this.ring, this, result)) return
     const resolve = this.#resolve!
     this.#resolve = null
     resolve(result)
+  }
+
+  /** One that starts again does so alone, and where the engine has gone to meanwhile. */
+  #unlink(): void {
+    this.flags = 0
+    if (this.piece === null) return
+    this.position = this.piece.position
+    this.length = this.piece.length
+    this.piece = this.range = null
   }
 
   cancel(): void {
@@ -67,10 +76,14 @@ export interface Files {
   operations: number
 }
 
+/** What became of the last piece: fewer bytes than its length where the source ended. */
+export interface Carried { position: number, length: number, bytes: number }
+
 /** One buffer, and what it carries from the source to the target. */
 export class Lane {
   readonly #read: Transfer
   readonly #write: Transfer
+  readonly #piece = new CopyPiece()
 
   constructor(readonly files: Files, readonly buffer: EngineBuffer) {
     this.#read = new Transfer(files.ring, Opcode.read, files.source, buffer)
@@ -78,37 +91,53 @@ export class Lane {
   }
 
   /**
-   * Carries a piece over. Resolves with its bytes: fewer than asked for where the source ended.
+   * Carries a piece over, and tells of the last one that it carried.
    *
-   * @param linkedPair the write is submitted along with the read
+   * @param linked the write is submitted along with the read
+   * @param range where the engine then takes further pieces from by itself
    * @throws errors of `read` and `write` with the path of their file
    */
-  async carry(position: number, length: number, linkedPair = false): Promise<number> {
-    const aligned = ceilTo(this.files.alignment, length)
-    const linked = linkedPair ? await this.#carryLinked(position, length) : null
-    let { got, written } = linked ?? { got: checked(await this.#readSome(position, 0, aligned), 'read', this.files.sourcePath), written: 0 }
-    // A pipe gives what it has, and the next piece is the next; a file that gives less has ended, or was interrupted.
-    while (this.files.sourceSeeks && got > 0 && got < length && got % this.files.alignment === 0) {
-      const more = checked(await this.#readSome(position + got, got, aligned - got), 'read', this.files.sourcePath)
+  async carry(position: number, length: number, linked = false, range: CopyRange | null = null): Promise<Carried> {
+    this.#piece.set(position, length)
+    const whole = length % this.files.alignment === 0
+    const { got, written } = linked && whole ? await this.#carryLinked(range) : { got: await this.#readPiece(), written: 0 }
+    const piece = { position: this.#piece.position, length: this.#piece.length }
+    const all = await this.#readRest(piece.position, piece.length, got)
+    await this.#writeAll(piece.position, written, all)
+    return { ...piece, bytes: Math.min(all, piece.length) }
+  }
+
+  async #readPiece(): Promise<number> {
+    const { alignment, sourcePath } = this.files
+    return checked(await this.#readSome(this.#piece.position, 0, ceilTo(alignment, this.#piece.length)), 'read', sourcePath)
+  }
+
+  /** A pipe gives what it has, and the next piece is the next; a file that gives less has ended, or was interrupted. */
+  async #readRest(position: number, length: number, got: number): Promise<number> {
+    const { alignment, sourceSeeks, sourcePath } = this.files
+    while (sourceSeeks && got > 0 && got < length && got % alignment === 0) {
+      const more = checked(await this.#readSome(position + got, got, ceilTo(alignment, length) - got), 'read', sourcePath)
       if (more === 0) break
       got += more
     }
-    await this.#writeAll(position, written, got)
-    return Math.min(got, length)
+    return got
   }
 
   /** The write begins in the kernel when the read has ended: nothing of JavaScript is between the two. */
-  async #carryLinked(position: number, length: number): Promise<{ got: number, written: number }> {
+  async #carryLinked(range: CopyRange | null): Promise<{ got: number, written: number }> {
     const { ring, sourcePath, targetPath } = this.files
+    const { position, length } = this.#piece
     const flags = this.#flags
     const ends = Promise.all([this.#read.prepare(position, 0, length, flags), this.#write.prepare(position, 0, length, flags)])
     this.#read.flags = IOSQE_IO_LINK
     this.#read.chain = [this.#read, this.#write]
+    this.#read.piece = this.#write.piece = this.#piece
+    this.#write.range = range
     this.files.operations += 2
     ring.start(this.#read)
     const [read, written] = await ends
     // A short read, or one that is refused, breaks the link: the write is as if it had never been asked for.
-    if (this.#refused(read)) return this.#carryLinked(position, length)
+    if (this.#refused(read)) return this.#carryLinked(range)
     const got = checked(read, 'read', sourcePath)
     if (this.#refused(written)) return { got, written: 0 }
     return { got, written: written === -ECANCELED && !this.#write.cancelled ? 0 : checked(written, 'write', targetPath) }
@@ -159,22 +188,6 @@ export class Lane {
   cancel(): void {
     this.#read.cancel()
     this.#write.cancel()
-  }
-}
-
-/** Whether the bytes at these positions are in the page cache. */
-export async function isCached({ ring, source }: Files, positions: readonly number[]): Promise<boolean> {
-  const buffer = ring.engine.acquireBuffer(1)
-  try {
-    for (const position of positions) {
-      const look = new Transfer(ring, Opcode.read, source, buffer)
-      const ended = look.prepare(position, 0, 1, RWF_NOWAIT)
-      ring.start(look)
-      if (await ended <= 0) return false
-    }
-    return true
-  } finally {
-    buffer.free()
   }
 }
 

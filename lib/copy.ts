@@ -112,15 +112,18 @@ class FileCopy {
     this.#pipeline = new Pipeline(files, plan, from.isFile() ? Number(from.size) : 0)
     this.#throwIfAborted()
     const bytes = await this.#pipeline.run()
-    // A hole at its end is not written, and the last block of a direct copy has more than belongs there.
-    if (facts!.isFile()) await this.#settleSize(file!.fd, bytes)
+    if (facts!.isFile()) await this.#settleSize(file!.fd, bytes, this.#pipeline.allocated)
     if (plan.dropCache && !direct && !files.uncached) for (const { fd } of [source, file!]) this.#check(await dropCache(fd), 'fadvise')
     return { bytes, method: direct ? 'direct' : 'buffered', operations: files.operations }
   }
 
-  async #settleSize(fd: number, bytes: number): Promise<void> {
+  /**
+   * A hole at its end is not written, the last block of a direct copy has more than belongs there, and what was allocated
+   * for a source that ended early is not needed.
+   */
+  async #settleSize(fd: number, bytes: number, allocated: number): Promise<void> {
     const { size } = fstatSync(fd, { bigint: true })
-    if (size !== BigInt(bytes)) await this.#target.truncate(bytes)
+    if (size !== BigInt(bytes) || allocated > bytes) await this.#target.truncate(bytes)
   }
 
   /** @throws EINVAL where a file system refuses and that is not to be put up with */

@@ -55,6 +55,7 @@ export class Descriptors {
     }
     words[at] = opcode | flags << 8 | request.opFlags << 16
     words[at + 2] = fd
+    if (buffer !== null && request.range !== null) this.native.addLane(index, request.range.words, request.piece!.words)
   }
 
   #writeRare(index: number, request: Request): void {

@@ -154,6 +154,10 @@ export class ThreadsEngine implements Engine {
     // Nothing waits here.
   }
 
+  crowded(): void {
+    // Nothing goes on by itself.
+  }
+
   inspect(fd: number, done: (error: Error | null, facts: FileFacts) => void): void {
     if (this.functions !== fs) return done(null, noFacts) // a caller's own fs: read as fs streams do
     fs.fstat(fd, (error, stats) => {

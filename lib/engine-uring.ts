@@ -152,6 +152,10 @@ export class UringEngine implements Engine {
     this.#held--
   }
 
+  crowded(waiting: boolean): void {
+    this.#memory.header[Word.crowded] = Number(waiting)
+  }
+
   inspect(fd: number, done: (error: Error | null, facts: FileFacts) => void): void {
     const facts = inspectFile(this.addon, fd)
     if (typeof facts === 'number') done(errnoError(facts, 'fstat'), noFacts)

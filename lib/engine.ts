@@ -1,4 +1,5 @@
 /** The interface that everything above speaks: requests, and what runs them. */
+import type { CopyPiece, CopyRange } from './copy-range.js'
 
 /** What to do; the numbers are the kernel's (IORING_OP_*). */
 export const Opcode = {
@@ -134,6 +135,10 @@ export abstract class Request {
   declare queued: boolean
   /** How often in a row its file was not ready. */
   declare retries: number
+  /** Of a copy's write that is linked to its read: what the engine may go on with by itself, */
+  declare range: CopyRange | null
+  /** and the piece that both have then. */
+  declare piece: CopyPiece | null
   /** What waits in its place until its file is ready (lib/retry.ts). */
   declare waiter: Request | null
 
@@ -149,7 +154,7 @@ export abstract class Request {
 // What few requests have is on the prototype until it is set: half the fields to make and to collect for each.
 Object.assign(Request.prototype, {
   path: null, pathBytes: null, second: null, vector: null, extra: 0, address: 0, openArguments: null, error: null,
-  next: null, previous: null, queued: false, retries: 0, waiter: null
+  next: null, previous: null, queued: false, retries: 0, range: null, piece: null, waiter: null
 })
 
 /** The ring over an engine. */
@@ -192,6 +197,8 @@ export interface Engine {
   /** Sends nothing until as many times `release`. */
   hold(): void
   release(): void
+  /** Others wait for admission: what goes on by itself is to end soon, and ask again. */
+  crowded(waiting: boolean): void
   inspect(fd: number, done: (error: Error | null, facts: FileFacts) => void): void
   /** Makes a descriptor known to the engine; `forget` before it is closed. */
   install(fd: number): OpenFile

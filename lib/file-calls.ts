@@ -50,6 +50,11 @@ export function dropCache(fd: number): Promise<number> {
   return fileCall(FileCall.dropCache, fd, -1, none)
 }
 
+/** Room for so many bytes from `start` on; with `extend` they belong to the file at once. */
+export function preallocate(fd: number, start: number, length: number, extend: boolean): Promise<number> {
+  return fileCall(FileCall.preallocate, fd, -1, Float64Array.of(start, length, Number(extend)))
+}
+
 /** Past the page cache with both files, or with none. `refused` is then the descriptor that cannot. */
 export async function setDirect(source: number, target: number): Promise<{ result: number, refused: number }> {
   const numbers = Float64Array.of(target)

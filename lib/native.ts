@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { FileFacts } from './engine.js'
 
 /** Words of the shared header, in the order of `Shared::Word` in binding/engine.h. */
-export const Word = { staged: 0, taken: 1, completed: 2, dispatched: 3, calls: 4, referenced: 5, count: 6 } as const
+export const Word = { staged: 0, taken: 1, completed: 2, dispatched: 3, calls: 4, referenced: 5, crowded: 6, count: 7 } as const
 /** Counters, in the order of `Engine::Counter` in binding/engine.h. */
 export const Counter = { submitted: 0, completed: 1, enters: 2, wakeups: 3, largestBatch: 4, count: 5 } as const
 /** 32-bit words of one descriptor (`Descriptor` in binding/operation.h) and of one completion. */
@@ -88,6 +88,11 @@ export interface NativeEngine {
   setAddress(index: number, view: Uint8Array, offset: number, second: true): void
   /** Makes a vector of the views for the descriptor staged at `index` with this slot. */
   setVector(index: number, slot: number, views: Uint8Array[]): void
+  /**
+   * Lets the write staged at `index`, and the read before it, go on by themselves (binding/copy_pipeline.h): words of
+   * `CopyRange` and of `CopyPiece`.
+   */
+  addLane(index: number, range: Float64Array, piece: Float64Array): void
   /** The index of a fixed file, or -1. */
   installFile(fd: number): number
   removeFile(index: number): void
@@ -128,10 +133,12 @@ export interface NativeAddon {
    * count or 0, or a negative errno. The descriptors must stay open until then.
    */
   fileCall(call: number, source: number, target: number, numbers: Float64Array, done: (result: number) => void): void
+  /** Copies small files on one of libuv's threads (binding/small_files.h): bytes of each, or a negative errno. */
+  copySmallFiles(paths: Buffer, clone: boolean, results: Float64Array, done: () => void): void
 }
 
 /** In the order of `FileCall` in binding/file_calls.h, which says what each does. */
-export const FileCall = { extents: 0, clone: 1, copyXattrs: 2, copyTimes: 3, dropCache: 4, setDirect: 5 } as const
+export const FileCall = { extents: 0, clone: 1, copyXattrs: 2, copyTimes: 3, dropCache: 4, setDirect: 5, preallocate: 6 } as const
 
 const inspected = new Float64Array(5)
 

@@ -60,8 +60,9 @@ a directory. The mode bits are kept, less the umask, and holes stay holes.
       --json           no progress; at the end one line of JSON on standard
                        output
       --chunk-size N   bytes of one read and of one write, with K, M or G for
-                       KiB, MiB or GiB (default 512K, or 1M past the page cache)
-      --depth N        reads and writes in flight at once (default 4, or 8)
+                       KiB, MiB or GiB (default 1M)
+      --depth N        reads and writes in flight at once (default 4, 8 with
+                       --direct)
       --doctor         tell which engine copies run on here, why, and what helps
   -h, --help           show this
       --version        show the version

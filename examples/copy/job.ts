@@ -1,6 +1,8 @@
 /** Several files and directories into one. */
 import { chmod, lchown, lutimes, mkdir, readlink, symlink, unlink, utimes, chown } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
+import { copySmallFiles } from '../../lib/copy-small.js'
 import { copyFile } from '../../lib/index.js'
 import type { CopyOptions } from './arguments.js'
 import type { Figures } from './copy.js'
@@ -13,6 +15,11 @@ import { verify } from './verify.js'
 /** Small files are copied so many at once: each waits most of its time. A large one fills the disk by itself. */
 const smallAtOnce = 64
 const smallBytesMax = 512 * 1024
+/** The smallest go through one thread in batches: so many are told of, and can be stopped, at once. */
+const batchFiles = 64
+const batchBytesMax = 64 * 1024
+/** libuv has four threads. */
+const batchesAtOnce = Math.min(availableParallelism(), 4)
 
 export interface JobResult extends Figures {
   sources: string[]
@@ -56,8 +63,9 @@ export class Job {
   async #copy(tree: Tree, signal: AbortSignal): Promise<void> {
     for (const each of tree.directories) await makeDirectory(each)
     for (const each of tree.links) await this.#link(each)
-    const small = tree.files.filter(({ stats }) => stats.size <= smallBytesMax).values()
-    const large = tree.files.filter(({ stats }) => stats.size > smallBytesMax).values()
+    const left = await this.#copyBatches(tree.files, signal)
+    const small = left.filter(({ stats }) => stats.size <= smallBytesMax).values()
+    const large = left.filter(({ stats }) => stats.size > smallBytesMax).values()
     const limited = this.options.bytesPerSecondMax !== undefined
     const stop = new AbortController() // by the first that fails
     const either = AbortSignal.any([signal, stop.signal])
@@ -68,9 +76,37 @@ export class Job {
       }
     }
     // A limit is that of all together: one after the other.
-    if (limited) await work(tree.files)
+    if (limited) await work(left)
     else await allOrNone(stop, [work(large), ...Array.from({ length: smallAtOnce }, () => work(small))])
     for (const each of tree.directories.reverse()) await this.#finishDirectory(each)
+  }
+
+  /** Those that one call can copy, and gives all others: what failed is tried again, and then says why. */
+  async #copyBatches(files: Entry[], signal: AbortSignal): Promise<Entry[]> {
+    if (!this.#ordinary) return files
+    const left = files.filter(({ stats }) => !stats.isFile() || stats.size > batchBytesMax)
+    const small = files.filter(({ stats }) => stats.isFile() && stats.size <= batchBytesMax)
+    const { reflink = 'auto' } = this.options
+    let next = 0
+    const work = async (): Promise<void> => {
+      while (next < small.length && !signal.aborted) {
+        const batch = small.slice(next, next += batchFiles)
+        const results = await copySmallFiles(batch, reflink !== 'never')
+        for (const [i, file] of batch.entries()) {
+          if (results[i] < 0) left.push(file)
+          else this.bytes += results[i]
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: batchesAtOnce }, work))
+    signal.throwIfAborted()
+    return left
+  }
+
+  /** Whether a file is copied with its content and the usual mode bits, and no more is asked for. */
+  get #ordinary(): boolean {
+    const { direct, flush, atomic, preserve, reflink, dropCache, bytesPerSecondMax, verify } = this.options
+    return !direct && !flush && !atomic && !preserve && reflink !== 'always' && !dropCache && bytesPerSecondMax === undefined && !verify
   }
 
   async #file({ source, target }: Entry, signal: AbortSignal): Promise<void> {

@@ -1,9 +1,13 @@
 /** What there is to copy of several sources, directories among them. */
 import type { Stats } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { lstat, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve, sep } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { CopyOptions } from './arguments.js'
 import { statIfThere } from './copy.js'
+
+const looksAtOnce = 100
 
 export interface Entry { source: string, target: string, stats: Stats }
 
@@ -36,7 +40,11 @@ export async function plan({ sources, source, target, recursive }: CopyOptions):
 async function add(tree: Tree, source: string, target: string, recursive: boolean): Promise<void> {
   // Links are copied as links, but only of a tree; else they are followed.
   const stats = await (recursive ? lstat(source) : stat(source)).catch(error => { throw named(error, source) })
-  const entry = { source, target, stats }
+  await addEntry(tree, { source, target, stats }, recursive)
+}
+
+async function addEntry(tree: Tree, entry: Entry, recursive: boolean): Promise<void> {
+  const { source, stats } = entry
   if (stats.isSymbolicLink()) tree.links.push(entry)
   else if (stats.isDirectory()) await addDirectory(tree, entry, recursive)
   else if (stats.isFile() || !recursive) addFile(tree, entry)
@@ -53,12 +61,16 @@ async function addDirectory(tree: Tree, entry: Entry, recursive: boolean): Promi
   if (!recursive) throw new Error(`EISDIR: illegal operation on a directory, read '${source}' (--recursive copies it)`)
   await refuseInside(source, target)
   const found = [entry]
+  let looked = 0
   for (let next; (next = found.shift()) !== undefined;) {
     tree.directories.push(next)
     for (const each of await readdir(next.source, { withFileTypes: true })) {
       const [from, to] = [join(next.source, each.name), join(next.target, each.name)]
-      if (each.isDirectory()) found.push({ source: from, target: to, stats: await lstat(from) })
-      else await add(tree, from, to, true)
+      // A look by promise takes ten times as long; signals and progress have their turn now and then.
+      if (++looked % looksAtOnce === 0) await setImmediate()
+      const entry = { source: from, target: to, stats: lstatSync(from) }
+      if (each.isDirectory()) found.push(entry)
+      else await addEntry(tree, entry, true)
     }
   }
 }

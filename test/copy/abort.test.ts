@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { Opcode } from '../../lib/engine.js'
 import { copyFile, Ring } from '../../lib/index.js'
 import { Fifo, sha256OfFile } from '../helpers/copy-tool.js'
 import { notLinux } from '../helpers/descriptors.js'
@@ -82,3 +83,28 @@ ringTest('a copy that waits for its limit is ended as well', async t => {
   await t.rejects(copied, { name: 'AbortError' })
   t.notOk(existsSync(join(directory, 'target')))
 })
+
+for (const engine of ['uring', 'threads'] as const) {
+  ringTest(`a copy that is ended while its target opens leaves what was there as it was (${engine})`, async t => {
+    const directory = t.testdir({ target: 'precious' })
+    const source = makeFile(join(directory, 'source'), MiB)
+    const target = join(directory, 'target')
+    const ring = Ring.shared(engine)
+    const controller = new AbortController()
+    const opened: string[] = []
+    // At the opening of the target that follows the refusal to make it: the last moment before anything is changed.
+    const start = ring.start.bind(ring)
+    ring.start = request => {
+      if (request.opcode === Opcode.openat) opened.push(String(request.path))
+      start(request)
+      if (opened.length === 3) controller.abort()
+    }
+    try {
+      await t.rejects(copyFile(source.path, target, { engine, signal: controller.signal, reflink: 'never' }), { name: 'AbortError' })
+    } finally {
+      delete (ring as Partial<Ring>).start
+    }
+    t.same(opened, [source.path, target, target])
+    t.equal(readFileSync(target, 'utf8'), 'precious')
+  }, engine === 'uring' && notUring)
+}

@@ -130,7 +130,7 @@ std::vector<uring::Completion> DrivenEngine::gather(size_t count) {
     CHECK_EQUAL(engine_.submit(), 0);
     const auto batch = reap();
     gathered.insert(gathered.end(), batch.begin(), batch.end());
-    if (!batch.empty() || gathered.size() == count) continue;
+    if (!batch.empty() || engine_.staged() || gathered.size() == count) continue;
     pollfd ring = {.fd = engine_.ring().fd(), .events = POLLIN, .revents = 0};
     poll(&ring, 1, -1);
   }

@@ -50,6 +50,7 @@ class DrivenEngine {
   void share(uint32_t completions_max, uint32_t staged_before);
   double counter(uring::Engine::Counter counter) const { return counters_[counter]; }
   uint32_t word(uring::Shared::Word word) const { return header_[word]; }
+  void set_word(uring::Shared::Word word, uint32_t value) { header_[word] = value; }
 
  private:
   uring::Engine engine_;

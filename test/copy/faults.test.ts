@@ -1,0 +1,139 @@
+// copyFile: file systems that are full, broken, read-only, or share blocks.
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { copyFile, Ring } from '../../lib/index.js'
+import type { CopyOptions } from '../../lib/index.js'
+import { sha256OfFile } from '../helpers/copy-tool.js'
+import { notLinux } from '../helpers/descriptors.js'
+import { makeFile } from '../helpers/files.js'
+import { withImage } from '../helpers/image.js'
+import { notUring, ringTest } from '../helpers/ring-state.js'
+import { patterned } from '../helpers/seeded.js'
+
+// Made once: its descriptors are no leak of the test that comes first.
+for (const engine of ['uring', 'threads'] as const) if (engine === 'threads' || !notUring) Ring.shared(engine)
+
+const MiB = 1024 * 1024
+const ext4 = ['mkfs.ext4', '-q', '-F', '-m', '0']
+
+async function failure(source: string, target: string, options: CopyOptions): Promise<NodeJS.ErrnoException> {
+  return copyFile(source, target, { reflink: 'never', ...options }).then(
+    () => { throw new Error('it did not fail') }, (error: Error) => error)
+}
+
+/** None of its pages are in the page cache. */
+function forget(path: string): void {
+  execFileSync('sync', [path])
+  execFileSync('dd', [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none'])
+}
+
+for (const engine of ['uring', 'threads'] as const) {
+  const skip = notLinux || (engine === 'uring' && notUring)
+
+  for (const atomic of [false, true]) {
+    ringTest(`an ext4 that fills up in the middle: ENOSPC, and no partial target (${engine}${atomic ? ', atomic' : ''})`, async t => {
+      const outside = t.testdir()
+      await withImage(t, ext4, 32, async ({ folder }) => {
+        // Larger than what is allocated beforehand: that fails, and the writes say so.
+        const source = makeFile(join(outside, 'source'), 40 * MiB)
+        const target = join(folder, 'target')
+        for (const old of [null, 'precious']) {
+          if (old !== null) writeFileSync(target, old)
+          t.match(await failure(source.path, target, { engine, atomic }), { code: 'ENOSPC', syscall: 'write', path: source.path, dest: target })
+          t.same(readdirSync(folder).filter(name => name !== 'lost+found'), atomic && old !== null ? ['target'] : [], 'what is left')
+          if (atomic && old !== null) t.equal(readFileSync(target, 'utf8'), old)
+        }
+        const small = makeFile(join(outside, 'small'), 2 * MiB)
+        await copyFile(small.path, target, { engine, atomic })
+        t.equal(sha256OfFile(target), small.sha256, 'the space was given back')
+      })
+    }, skip)
+  }
+
+  ringTest(`a source whose disk breaks in the middle: EIO of the read, and no target (${engine})`, async t => {
+    const outside = t.testdir()
+    await withImage(t, ext4, 64, async ({ folder, path }) => {
+      const source = makeFile(join(folder, 'source'), 24 * MiB)
+      const target = join(outside, 'target')
+      writeFileSync(target, 'old')
+      forget(source.path)
+      truncateSync(path, brokenAt(source.path))
+      t.match(await failure(source.path, target, { engine }), { code: 'EIO', syscall: 'read', path: source.path, dest: target })
+      t.notOk(existsSync(target))
+      writeFileSync(target, 'precious')
+      t.match(await failure(source.path, target, { engine, atomic: true }), { code: 'EIO', syscall: 'read' })
+      t.equal(readFileSync(target, 'utf8'), 'precious')
+      t.same(readdirSync(outside), ['target'])
+      truncateSync(path, 64 * MiB) // so that it can be unmounted
+    })
+  }, skip)
+
+  ringTest(`a target on a read-only file system: EROFS, and nothing is touched (${engine})`, async t => {
+    const outside = t.testdir()
+    await withImage(t, ext4, 16, async ({ folder }) => {
+      const source = makeFile(join(outside, 'source'), MiB)
+      const target = join(folder, 'target')
+      writeFileSync(target, 'precious')
+      execFileSync('mount', ['-o', 'remount,ro', folder])
+      for (const atomic of [false, true]) {
+        for (const each of [target, join(folder, 'new')]) {
+          t.match(await failure(source.path, each, { engine, atomic }), { code: 'EROFS', syscall: 'open', path: source.path, dest: each })
+        }
+      }
+      t.equal(readFileSync(target, 'utf8'), 'precious')
+    })
+  }, skip)
+
+  for (const [name, make, megabytes] of [
+    ['btrfs', ['mkfs.btrfs', '-q', '-f'], 128], ['XFS', ['mkfs.xfs', '-q', '-f', '-m', 'reflink=1'], 320]
+  ] as const) {
+    ringTest(`blocks are shared on ${name}, unless that is not wanted (${engine})`, async t => {
+      await withImage(t, [...make], megabytes, async ({ folder }) => assertReflinks(t, folder, engine))
+    }, skip)
+  }
+
+  ringTest(`what procfs and sysfs show of size 0 or of a page is copied as it reads (${engine})`, async t => {
+    const directory = t.testdir()
+    for (const source of ['/proc/version', '/proc/cpuinfo', '/sys/kernel/mm/transparent_hugepage/enabled', '/sys/kernel/notes']) {
+      if (!existsSync(source)) {
+        t.pass(source, { skip: 'not here' })
+        continue
+      }
+      const target = join(directory, 'target')
+      // Speeds of processors change from one read to the next.
+      const steady = (text: string): string => text.replace(/MHz\s*:.*/g, '')
+      const { bytes } = await copyFile(source, target, { engine })
+      t.equal(steady(readFileSync(target, 'latin1')), steady(readFileSync(source, 'latin1')), source)
+      t.equal(bytes, statSync(target).size)
+      t.ok(bytes > 0)
+    }
+  }, skip)
+}
+
+async function assertReflinks(t: Test, folder: string, engine: 'uring' | 'threads'): Promise<void> {
+  const source = makeFile(join(folder, 'source'), 3 * MiB + 5)
+  execFileSync('sync', [source.path])
+  const target = join(folder, 'target')
+  for (const reflink of ['always', 'auto', 'never'] as const) {
+    const { method, bytes, operations } = await copyFile(source.path, target, { engine, reflink })
+    t.same({ method, bytes }, { method: reflink === 'never' ? 'buffered' : 'clone', bytes: source.content.length }, reflink)
+    if (reflink !== 'never') t.equal(operations, 0)
+    t.equal(sha256OfFile(target), source.sha256)
+  }
+  await copyFile(source.path, target, { engine, atomic: true, clone: true })
+  t.equal(sha256OfFile(target), source.sha256, 'a clone takes the place of what was there')
+  writeFileSync(source.path, patterned(1000))
+  t.equal(sha256OfFile(target), source.sha256, 'and is one of its own')
+  const other = join(t.testdir(), 'other')
+  t.match(await failure(source.path, other, { engine, reflink: 'always' }), { code: 'EXDEV', syscall: 'ioctl', path: source.path, dest: other })
+  t.notOk(existsSync(other))
+}
+
+/** A byte of the image in the middle of the file: of what is behind it nothing can be read any more. */
+function brokenAt(path: string): number {
+  const report = execFileSync('filefrag', ['-b4096', '-v', path], { encoding: 'utf8' })
+  const [, first, last] = /^\s*0:\s+0\.\.\s*\d+:\s+(\d+)\.\.\s*(\d+):/m.exec(report)!
+  return Math.floor((Number(first) + Number(last)) / 2) * 4096
+}
