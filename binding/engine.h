@@ -118,7 +118,6 @@ class Engine {
   void stage(const Descriptor& descriptor);
   uint32_t reap_into(Completion* out, uint32_t max);
   void adopt(int fd);
-  bool disown(int fd);
   void discard();
 
   Ring ring_;
