@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { allocateAligned, createUringReadStream, createUringWritableStream, createUringWriteStream, open } from '../../lib/index.js'
 import type { WriteStreamOptions } from '../../lib/index.js'
-import { withExt4 } from '../helpers/disks.js'
+import { withExt4 } from '../helpers/image.js'
 import { notDirect, notUring, ringTest } from '../helpers/ring-state.js'
 import { patterned, seededFor } from '../helpers/seeded.js'
 import { closing } from '../helpers/stream-events.js'
@@ -53,7 +53,7 @@ for (const options of [
 ] satisfies WriteStreamOptions[]) {
   ringTest(`a disk that fails in the middle is EIO, and flushedPosition is true: ${JSON.stringify(options)}`, async t => {
     const random = seededFor(t)
-    await withExt4(t, { bytes: 64 * MiB, real: 12 * MiB }, async disk => {
+    await withExt4(t, 64, 12, async disk => {
       const path = join(disk, 'file')
       const { error, flushed, written } = await writeAll(path, options, random.pick([50_000, 150_000, 300_000]))
       t.match(error, { code: 'EIO', errno: -5, syscall: /^(write|fsync|fdatasync)$/ })
@@ -65,7 +65,7 @@ for (const options of [
 }
 
 ringTest('an atomic file on a disk that fails leaves the old one, and no other', async t => {
-  await withExt4(t, { bytes: 64 * MiB, real: 12 * MiB }, async disk => {
+  await withExt4(t, 64, 12, async disk => {
     const path = join(disk, 'file')
     for (const direct of [false, true]) {
       writeFileSync(path, 'what was there before')
@@ -83,7 +83,7 @@ ringTest('an atomic file on a disk that fails leaves the old one, and no other',
 
 ringTest('a disk that is full fails direct and durable writes with ENOSPC, and leaves no hole', async t => {
   const random = seededFor(t)
-  await withExt4(t, { bytes: 8 * MiB }, async disk => {
+  await withExt4(t, 8, null, async disk => {
     const path = join(disk, 'file')
     for (const options of [{ sync: 'data' }, { sync: 'full', direct: true }, { direct: true }, { flush: true }, { flush: true, direct: true }] satisfies WriteStreamOptions[]) {
       const how = JSON.stringify(options)
@@ -104,7 +104,7 @@ ringTest('a disk that is full fails direct and durable writes with ENOSPC, and l
 }, notDirect)
 
 ringTest('a direct UringFile tells of EIO, and how much it has written', async t => {
-  await withExt4(t, { bytes: 64 * MiB, real: 12 * MiB }, async disk => {
+  await withExt4(t, 64, 12, async disk => {
     const path = join(disk, 'file')
     const file = await open(path, 'w+', { direct: true })
     const error = await file.write(content, 0, content.length, 1).then(() => null, (error: NodeJS.ErrnoException & { bytesWritten: number }) => error)

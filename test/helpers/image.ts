@@ -1,6 +1,6 @@
 /** File systems of their own, in images on loop devices: small, or with faults. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -43,5 +43,34 @@ export async function withImage(t: Test, make: string[], megabytes: number, body
   } finally {
     sh('umount', [image.folder])
     rmSync(directory, { recursive: true })
+  }
+}
+
+/**
+ * Lends an ext4 of so many MiB without a journal, and nothing in it. With `cutTo`, fewer, the disk is cut under it: what lies
+ * behind cannot be written, EIO. (A journal would make it read-only then.)
+ */
+export function withExt4(t: Test, megabytes: number, cutTo: number | null, body: (folder: string) => Promise<void>): Promise<void> {
+  const make = ['mkfs.ext4', '-q', '-F', '-m', '0', '-O', '^has_journal']
+  return withImage(t, make, megabytes, ({ folder, path }) => {
+    rmdirSync(join(folder, 'lost+found'))
+    if (cutTo !== null) {
+      truncateSync(path, cutTo * 1024 * 1024)
+      sh('losetup', ['-c', execFileSync('findmnt', ['-n', '-o', 'SOURCE', folder], { encoding: 'utf8' }).trim()])
+    }
+    return body(folder)
+  })
+}
+
+/** Lends a file system in memory that knows no O_DIRECT, or skips visibly. */
+export async function withoutDirect(t: Test, body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'uring-streams-ramfs-'))
+  const refused = thrown(() => sh('mount', ['-t', 'ramfs', 'ramfs', folder]))
+  try {
+    if (refused === undefined) await body(folder)
+    else t.pass('a ramfs', { skip: `it cannot be mounted here: ${refused.message.trim().split('\n').at(-1)}` })
+  } finally {
+    if (refused === undefined) sh('umount', [folder])
+    rmdirSync(folder)
   }
 }
