@@ -1,4 +1,5 @@
 /** One operation of a caller's, from its building to its completion. */
+import type { Batch } from './batch.js'
 import type { FixedBuffer, Holding } from './buffers.js'
 import type { Engine, EngineBuffer } from './engine.js'
 import { IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode, Request } from './engine.js'
@@ -29,28 +30,43 @@ export function settle(this: Operation, error: Error | null, result: number, fla
 
 /** One operation, to be submitted once. */
 export class Operation extends Request {
+  /** What the kernel is asked for, as errors name it. */
+  declare readonly syscall: string
   /** Set by the ring that it is submitted to. @internal */
-  callback: CompletionCallback | null = null
+  declare callback: CompletionCallback | null
   /** Of the promise, where it was submitted for one. @internal */
-  resolve: ((completion: Completion) => void) | null = null
+  declare resolve: ((completion: Completion) => void) | null
   /** @internal */
-  reject: ((error: Error) => void) | null = null
+  declare reject: ((error: Error) => void) | null
+  /** The batch that it belongs to, @internal */
+  declare batch: Batch | null
+  /** and its place there. @internal */
+  declare place: number
   /** The ring that it is submitted to. @internal */
-  ring: Ring | null = null
+  declare ring: Ring | null
+  /** A buffer of a pool that it uses, @internal */
+  declare fixed: FixedBuffer | null
+  /** and what keeps that from its pool until the completion. */
+  private declare _lease: Holding | null
   /** Of a renaming. @internal */
   declare destination: string | Buffer | undefined
   /** Why it is to end early. @internal */
-  aborted: AbortSignal | null = null
-  /** A buffer of a pool that it uses, @internal */
-  fixed: FixedBuffer | null = null
-  /** and what keeps that from its pool until the completion. */
-  private _lease: Holding | null = null
+  declare aborted: AbortSignal | null
   /** The closing of what it opened, where its caller never learned of it. @internal */
   declare unclaimed: Operation | null
 
-  constructor(opcode: number, readonly syscall: string) {
+  constructor(opcode: number, syscall: string) {
     super()
     this.opcode = opcode
+    this.syscall = syscall
+    this.callback = null
+    this.resolve = null
+    this.reject = null
+    this.batch = null
+    this.place = 0
+    this.ring = null
+    this.fixed = null
+    this._lease = null
   }
 
   /** Begins only when every operation submitted before has ended. */
@@ -130,7 +146,7 @@ export class Operation extends Request {
 }
 
 // As in Request: what few have.
-Object.assign(Operation.prototype, { destination: undefined, unclaimed: null })
+Object.assign(Operation.prototype, { destination: undefined, aborted: null, unclaimed: null })
 
 function closing(fd: number): Operation {
   const operation = new Operation(Opcode.close, 'close')

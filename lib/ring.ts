@@ -1,6 +1,7 @@
 /** Rings: operations of callers, one by one and in batches. */
 import { onAbort, validateSignal } from './abort.js'
 import { Admission } from './admission.js'
+import { Batch, endOfChain, hang, settleInBatch } from './batch.js'
 import type { BufferPool, FixedBuffer } from './buffers.js'
 import { abortError, invalidArgType, invalidState } from './errors.js'
 import type { Memory } from './memory.js'
@@ -99,16 +100,11 @@ export class Ring extends Admission {
     this.#claim(operations)
     operations[operations.length - 1].unlink()
     return new Promise((resolve, reject) => {
-      const completions = new Array<Completion>(operations.length)
-      let left = operations.length
+      const batch = new Batch(operations, resolve, reject)
       for (let i = 0; i < operations.length; i++) {
-        this.#prepare(operations[i], (_error, result, flags) => {
-          completions[i] = { result, flags }
-          if (--left > 0) return
-          const { aborted } = operations[i]
-          if (aborted === null) resolve(completions)
-          else reject(batchAbortion(operations, completions, aborted))
-        })
+        operations[i].batch = batch
+        operations[i].place = i
+        this.#prepare(operations[i], settleInBatch)
       }
       this.engine.hold()
       for (let head = 0, end: number; head < operations.length; head = end) {
@@ -127,11 +123,11 @@ export class Ring extends Admission {
     try {
       for (; claimed < operations.length; claimed++) {
         this.#check(operations[claimed])
-        operations[claimed].callback = unset // a second time it is one that was submitted before
+        operations[claimed].callback = settleInBatch // a second time it is one that was submitted before
       }
       for (let head = 0, end: number; head < operations.length; head = end) {
         end = endOfChain(operations, head)
-        validateInteger(end - head, 'length of the chain', 1, this.engine.chainMax)
+        if (end - head > 1) validateInteger(end - head, 'length of the chain', 1, this.engine.chainMax)
       }
     } catch (error) {
       while (claimed > 0) operations[--claimed].callback = null
@@ -234,27 +230,6 @@ export class Ring extends Admission {
     await this.idle()
     await this.engine.close()
   }
-}
-
-/** Files that were opened before the signal came are as unknown to the caller as those after it. */
-function batchAbortion(operations: readonly Operation[], completions: Completion[], { reason }: AbortSignal): Error {
-  for (const [index, operation] of operations.entries()) operation.disown(completions[index].result)
-  return Object.assign(abortError(reason), { completions })
-}
-
-/** Of an operation that is about to get its callback. */
-const unset: CompletionCallback = () => {}
-
-/** The index behind the last of the chain that begins at `head`. */
-function endOfChain(operations: readonly Operation[], head: number): number {
-  let last = head
-  while (last < operations.length - 1 && operations[last].linksNext) last++
-  return last + 1
-}
-
-/** Tells each member of its chain. */
-function hang(chain: Operation[]): void {
-  for (const each of chain) each.chain = chain
 }
 
 const sharedRings = new Map<EngineChoice, Ring>()

@@ -1,0 +1,49 @@
+/** Operations that are submitted together, and awaited together. */
+import { abortError } from './errors.js'
+import type { Completion, Operation } from './operation.js'
+
+export class Batch {
+  private readonly _completions: Completion[]
+  private _left: number
+
+  constructor(
+    private readonly _operations: readonly Operation[],
+    private readonly _resolve: (completions: Completion[]) => void,
+    private readonly _reject: (error: Error) => void
+  ) {
+    this._left = _operations.length
+    this._completions = new Array<Completion>(this._left)
+  }
+
+  completed(place: number, completion: Completion): void {
+    this._completions[place] = completion
+    if (--this._left > 0) return
+    const { aborted } = this._operations[place]
+    if (aborted === null) this._resolve(this._completions)
+    else this._reject(this._abortion(aborted))
+  }
+
+  /** Files that were opened before the signal came are as unknown to the caller as those after it. */
+  private _abortion({ reason }: AbortSignal): Error {
+    const completions = this._completions
+    for (const [index, operation] of this._operations.entries()) operation.disown(completions[index].result)
+    return Object.assign(abortError(reason), { completions })
+  }
+}
+
+/** The callback of each of its operations: one for all, as `settle` is. */
+export function settleInBatch(this: Operation, _error: Error | null, result: number, flags: number): void {
+  this.batch!.completed(this.place, { result, flags })
+}
+
+/** The index behind the last of the chain that begins at `head`. */
+export function endOfChain(operations: readonly Operation[], head: number): number {
+  let last = head
+  while (last < operations.length - 1 && operations[last].linksNext) last++
+  return last + 1
+}
+
+/** Tells each member of its chain. */
+export function hang(chain: Operation[]): void {
+  for (const each of chain) each.chain = chain
+}
