@@ -39,6 +39,8 @@ export class UringReadStream extends Readable {
   private _window: ReadAhead | null = null
   /** Base class or iterator wait for a chunk. */
   private _wanted = false
+  /** `read` is about to take the lease in Readable's buffer. */
+  private _takesBuffer = false
   private _iterator: PullIterator | null = null
   private _failed = false
   private _isDirect = false
@@ -136,7 +138,7 @@ export class UringReadStream extends Readable {
     if (this._iterator !== null) return // it takes for itself
     this._wanted = true
     if (this._handsOver) process.nextTick(() => this._pump()) // what is handed over skips Readable's buffer
-    else if (!this._paused) this._pump(false)
+    else if (!this._paused && !this._takesBuffer) this._pump(false)
   }
 
   /**
@@ -223,7 +225,11 @@ export class UringReadStream extends Readable {
   /** @internal */
   override read(size?: number): any {
     if (size !== 0 && this._wanted && this._paused) this._pump(false)
+    // Readable reads on before it takes: it would join the next chunk to this one, in memory of its own.
+    this._takesBuffer = this._leased && size === undefined && this.readableLength > 0
     const chunk = super.read(size)
+    if (this._takesBuffer && this._wanted) process.nextTick(() => this._pump())
+    this._takesBuffer = false
     // What was in the buffer is the consumer's once the buffer is empty.
     if (this._buffered.length > 0 && chunk !== null && this.readableLength === 0) {
       this._deliver(this._buffered.splice(0))
