@@ -103,6 +103,8 @@ export class WrittenFile extends StreamFile {
   /**
    * Everything is written, up to `position`. Does what the options ask for, in this order: cuts what was allocated and
    * not written, waits for the disk, puts the file in its target's place.
+   * The sync is not linked to the last write: the others would have to be over first, and 4 KiB with their fsync take as
+   * long either way (389 and 388 us, Linux 6.18, ext4).
    */
   finish(position: number, done: Done): void {
     const { flush, atomic } = this.#options
