@@ -3,11 +3,13 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/stat.h>
 #include <memory>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "file_calls.h"
+#include "syscall.h"
 
 namespace uring {
 namespace {
@@ -35,13 +37,14 @@ class Descriptor {
 };
 
 // All of a file that is as large as it says and without holes. Its bytes, or -errno.
-int64_t read_whole(int fd, const struct stat& found, char* memory) {
-  constexpr int64_t block = 512;  // of st_blocks
-  if (!S_ISREG(found.st_mode) || found.st_size > static_cast<int64_t>(small_bytes_max)) return -EFBIG;
-  if (found.st_blocks * block < found.st_size) return -EFBIG;
-  const ssize_t got = read(fd, memory, static_cast<size_t>(found.st_size) + 1);
+int64_t read_whole(int fd, const struct statx& found, char* memory) {
+  constexpr int64_t block = 512;  // of stx_blocks
+  const auto size = static_cast<int64_t>(found.stx_size);
+  if (!S_ISREG(found.stx_mode) || size > static_cast<int64_t>(small_bytes_max)) return -EFBIG;
+  if (static_cast<int64_t>(found.stx_blocks) * block < size) return -EFBIG;
+  const ssize_t got = read(fd, memory, static_cast<size_t>(size) + 1);
   if (got < 0) return -errno;
-  return got == found.st_size ? got : -EAGAIN;
+  return got == size ? got : -EAGAIN;
 }
 
 int64_t fill(int source, int target, char* memory, int64_t bytes, bool& clone) {
@@ -59,11 +62,11 @@ int64_t copy_one(const char* from, const char* to, char* memory, bool& clone) {
   // What has become a pipe since it was looked at must not stop the thread.
   Descriptor source(open(from, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (source.fd() < 0) return source.error();
-  struct stat found;
-  if (fstat(source.fd(), &found) < 0) return -errno;
+  struct statx found;
+  if (const int error = sys_statx(source.fd(), 0, STATX_BASIC_STATS, &found); error < 0) return error;
   const int64_t bytes = read_whole(source.fd(), found, memory);
   if (bytes < 0) return bytes;
-  Descriptor target(open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, found.st_mode & 0777));
+  Descriptor target(open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, found.stx_mode & 0777));
   if (target.fd() < 0) return target.error();
   int64_t result = fill(source.fd(), target.fd(), memory, bytes, clone);
   if (const int error = target.close(); error < 0 && result >= 0) result = error;
