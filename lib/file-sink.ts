@@ -46,7 +46,7 @@ export class FileSink implements Left {
     this._chunkSize = chunkSizeOf(given, chunkSizeWritten)
     this.file = new WrittenFile(path, given)
     this.file.use(() => this._lose())
-    this.opening = given.signal?.aborted ? Promise.resolve(null) : this._open()
+    this.opening = this.file.neverOpens ? Promise.resolve(null) : this._open()
     this._forgetSignal = onOptionalAbort(given.signal, reason => this._interrupt(reason))
   }
 

@@ -73,7 +73,7 @@ export class FileSource implements Left {
     this._left = (given.end ?? Infinity) - (given.start ?? 0) + 1
     this.file = new StreamFile(path, given, [])
     this.file.use(() => this._lose())
-    this.opening = given.signal?.aborted ? Promise.resolve(null) : this._open()
+    this.opening = this.file.neverOpens ? Promise.resolve(null) : this._open()
     this._forgetSignal = onOptionalAbort(given.signal, reason => this._abort(reason))
   }
 

@@ -44,8 +44,6 @@ export class UringReadStream extends Readable {
   private _iterator: PullIterator | null = null
   private _failed = false
   private _isDirect = false
-  /** Aborted before it began. */
-  private _neverOpens = false
   private _leased: boolean
   /** Leased by ourselves, for a pipe into a stream that takes leases. */
   private _handsOver = false
@@ -78,10 +76,7 @@ export class UringReadStream extends Readable {
     this.start = given.start
     this.end = given.end ?? Infinity
     file.use(() => this.destroy())
-    if (given.signal != null) {
-      this._neverOpens = given.signal.aborted
-      addAbortSignal(given.signal, this)
-    }
+    if (given.signal != null) addAbortSignal(given.signal, this)
   }
 
   /** Whether the file is closed at the end and after an error. */
@@ -105,7 +100,7 @@ export class UringReadStream extends Readable {
 
   /** @internal */
   override _construct(callback: (error?: Error | null) => void): void {
-    if (this._neverOpens) return callback()
+    if (this._file.neverOpens) return callback()
     const given = this.fd !== null
     this._file.open(this.flags, this.mode, error => this._async.runInAsyncScope(() => {
       if (error !== null) return callback(error)

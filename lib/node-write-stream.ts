@@ -54,8 +54,6 @@ export class UringWriteStream extends Writable {
   private _defaultEncoding: BufferEncoding = 'utf8'
   private _failed = false
   private _isDirect = false
-  /** Aborted before it began. */
-  private _neverOpens = false
   private readonly _async = new AsyncResource('URINGWRITESTREAM')
 
   constructor(path: PathLike | null | undefined, options?: WriteStreamOptions | BufferEncoding | null) {
@@ -82,10 +80,7 @@ export class UringWriteStream extends Writable {
     this.flush = given.flush ?? false
     if (given.encoding != null) this.setDefaultEncoding(given.encoding)
     file.use(() => this.close())
-    if (given.signal != null) {
-      this._neverOpens = given.signal.aborted
-      addAbortSignal(given.signal, this)
-    }
+    if (given.signal != null) addAbortSignal(given.signal, this)
   }
 
   /** Whether the file is closed at the end and after an error. */
@@ -129,7 +124,7 @@ export class UringWriteStream extends Writable {
 
   /** @internal */
   override _construct(callback: (error?: Error | null) => void): void {
-    if (this._neverOpens) return callback()
+    if (this._file.neverOpens) return callback()
     const given = this.fd !== null
     this._file.open(this.flags, this.mode, error => this._async.runInAsyncScope(() => {
       if (error !== null) return callback(error)

@@ -42,6 +42,7 @@ export interface StreamFileOptions extends StreamOptions {
   mode?: string | number
   fs?: FileFunctions | null
   autoClose?: boolean
+  signal?: AbortSignal | null
 }
 
 /**
@@ -76,10 +77,9 @@ export class StreamFile {
   /** The descriptor that was given; its position counts where no `start` does. */
   readonly given: number | null = null
   readonly handle: (FileHandleLike & EventEmitter) | null = null
+  /** Aborted before it began: there is nothing to open. A file that was given is taken nevertheless, to be closed. */
+  readonly neverOpens: boolean
   #use: RingUse | null = null
-  /** How attaching the handle ended; undefined before. */
-  #attached: Error | null | undefined
-  #whenAttached: ((error: Error | null) => void) | null = null
   #handleClosed: (() => void) | null = null
   file: OpenFile | null = null
   /** The same file without the page cache, if that was asked for and is to be had. */
@@ -113,6 +113,7 @@ export class StreamFile {
       for (const name of needs) validateFunction(fs[name as keyof FileFunctions], `options.fs.${name}`)
       if (options.autoClose !== false) validateFunction(fs.close, 'options.fs.close')
     }
+    this.neverOpens = this.given === null && options.signal?.aborted === true
     this.ring = ringOf(options)
   }
 
@@ -124,23 +125,12 @@ export class StreamFile {
     this.#use = this.ring.use()
     if (this.handle === null) return
     countUser(this.handle, 'kRef')
-    this.#attach(this.handle.fd, error => this.#settleAttached(error))
     this.#handleClosed = handleClosed
     this.handle.on('close', handleClosed)
   }
 
-  #settleAttached(error: Error | null): void {
-    this.#attached = error
-    this.#whenAttached?.(error)
-  }
-
   /** Opens the path, or takes the given descriptor; then `file` and `facts` are known. */
   open(flags: string | number, mode: string | number, opened: (error: Error | null) => void): void {
-    if (this.handle !== null) {
-      if (this.#attached !== undefined) opened(this.#attached)
-      else this.#whenAttached = opened
-      return
-    }
     if (this.given !== null) return this.#attach(this.given, opened)
     this.openPath(this.path!, flags, mode, opened)
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { open } from '../../lib/index.js'
 import { isOpenOn } from '../helpers/descriptors.js'
-import { notUring, ringTest } from '../helpers/ring-state.js'
+import { ringTest } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
 
 /** What `use` gives on a file of this content, opened with these flags, and what the file has afterwards. */
@@ -77,7 +77,7 @@ ringTest('a signal ends readFile and writeFile with an AbortError, and the file 
   await t.rejects(reading, { name: 'AbortError' })
   t.ok(isOpenOn(file.fd, path))
   t.equal((await file.read(Buffer.alloc(4), 0, 4, 0)).bytesRead, 4)
-}, notUring && 'on threads a file that a stream aborted beforehand was given is counted as in use ever after: to be mended')
+})
 
 ringTest('readLines gives the lines', async t => {
   await onBoth(t, 'one\r\ntwo\nthree', 'r', async file => {

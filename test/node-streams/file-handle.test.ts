@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { openSync, readFileSync } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createUringReadStream, createUringWriteStream } from '../../lib/index.js'
@@ -170,4 +170,17 @@ streamTest('an abort of its stream closes a FileHandle', async t => {
   stream.once('data', () => controller.abort())
   t.equal((await closing(stream))?.code, 'ABORT_ERR')
   t.equal(handle.fd, -1)
+})
+
+streamTest('a signal that is aborted already closes what was given', async t => {
+  const file = join(t.testdir({ file: patterned(300_000) }), 'file')
+  const signal = AbortSignal.abort()
+  for (const create of [createUringReadStream, createUringWriteStream]) {
+    const handle = await open(file, 'r+')
+    t.equal((await closing(create('', { fd: handle, signal })))?.code, 'ABORT_ERR')
+    t.equal(handle.fd, -1)
+    const fd = openSync(file, 'r+')
+    t.equal((await closing(create('', { fd, signal })))?.code, 'ABORT_ERR')
+    t.notOk(isOpenOn(fd, file))
+  }
 })
