@@ -3,7 +3,7 @@ import type { Loan } from './buffers.js'
 import { floorTo } from './direct.js'
 import type { OpenFile } from './engine.js'
 import { currentPosition, Opcode, Request } from './engine.js'
-import type { WriteBehind } from './write-behind.js'
+import type { WriteWindow } from './write-window.js'
 
 /** Where the bytes of a write are: in a loan's buffer, or if there is none in a chunk of the caller's. */
 export interface WriteSource {
@@ -29,7 +29,7 @@ export class ChunkWrite extends Request {
    * @param unit bytes of which it is a whole multiple, in memory as well: `file` has O_DIRECT then. 1 otherwise
    */
   constructor(
-    readonly window: WriteBehind, readonly place: number, { loan, chunk, offset, size }: WriteSource,
+    readonly window: WriteWindow, readonly place: number, { loan, chunk, offset, size }: WriteSource,
     file: OpenFile, private readonly _unit: number
   ) {
     super()

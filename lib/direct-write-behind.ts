@@ -80,9 +80,9 @@ export class DirectWriteBehind extends WriteBehind {
    * A write through the page cache is alone: a direct one beside it would make the kernel drop pages that are just
    * being filled, and where it cannot, fail a later sync with EIO.
    */
-  protected override prepare(write: ChunkWrite, inFlight: number): boolean {
+  protected override prepare(write: ChunkWrite): boolean {
     const alone = write.file === this.file
-    if (inFlight > 0 && (alone || this._alone)) return false
+    if (this.inFlight > 0 && (alone || this._alone)) return false
     if (write.staged && !this._stage(write)) return false
     this._alone = alone
     return true
