@@ -1,32 +1,32 @@
 // The most memory that a copy takes, each in a process of its own.
-import { rmSync } from 'node:fs';
-import type { Bench } from '../bench.js';
-import { childReport } from '../children.js';
-import { mebibytes } from '../format.js';
-import type { Case, Row } from '../harness.js';
-import type { Library, Work } from '../fixtures/peak-memory.js';
+import { rmSync } from 'node:fs'
+import type { Bench } from '../bench.js'
+import { childReport } from '../children.js'
+import { mebibytes } from '../format.js'
+import type { Case, Row } from '../harness.js'
+import type { Library, Work } from '../fixtures/peak-memory.js'
 
 function peakBytes(library: Library, work: Work, ...paths: string[]): number {
-  return childReport('peak-memory', [library, work, ...paths]);
+  return childReport('peak-memory', [library, work, ...paths])
 }
 
 function copyCase(name: string, bench: Bench, library: Library, idle: Library): Case {
-  const { path: source, content } = bench.source();
-  const target = bench.path('memory-copy');
+  const { path: source, content } = bench.source()
+  const target = bench.path('memory-copy')
   const aboveIdle = (check: () => void) => {
     try {
-      const copying = peakBytes(library, 'copy', source, target);
-      check();
-      return copying - peakBytes(idle, 'idle');
+      const copying = peakBytes(library, 'copy', source, target)
+      check()
+      return copying - peakBytes(idle, 'idle')
     } finally {
-      rmSync(target, { force: true });
+      rmSync(target, { force: true })
     }
-  };
+  }
   return {
     name,
-    verify: async () => { aboveIdle(() => content.verifyFile(target)); },
-    round: async () => aboveIdle(() => content.sampleFile(target)),
-  };
+    verify: async () => { aboveIdle(() => content.verifyFile(target)) },
+    round: async () => aboveIdle(() => content.sampleFile(target))
+  }
 }
 
 export const memoryRows: Row[] = [{
@@ -35,11 +35,11 @@ export const memoryRows: Row[] = [{
   cases: bench => [
     copyCase('our streams', bench, 'uring', 'uring'),
     copyCase('our streams, and the library', bench, 'uring', 'fs'),
-    copyCase('fs streams', bench, 'fs', 'fs'),
+    copyCase('fs streams', bench, 'fs', 'fs')
   ],
   goals: [
     { ours: 'our streams', atMost: 25 * (1 << 20) },
-    { ours: 'our streams, and the library', peer: 'fs streams' },
+    { ours: 'our streams, and the library', peer: 'fs streams' }
   ],
-  format: mebibytes,
-}];
+  format: mebibytes
+}]

@@ -1,77 +1,77 @@
 // What one operation costs that does nothing.
-import type { CompletionCallback } from '../../../lib/index.js';
-import { Ring, ops } from '../../../lib/index.js';
-import { perOperation } from '../format.js';
-import { seconds } from '../harness.js';
-import type { Case, Row } from '../harness.js';
+import type { CompletionCallback } from '../../../lib/index.js'
+import { Ring, ops } from '../../../lib/index.js'
+import { perOperation } from '../format.js'
+import { seconds } from '../harness.js'
+import type { Case, Row } from '../harness.js'
 
-const batchLength = 64;
-const flood = 100_000;
+const batchLength = 64
+const flood = 100_000
 
 /** Runs `count` nops, so many in flight. */
-type Nops = (count: number, inFlight: number) => Promise<void>;
+type Nops = (count: number, inFlight: number) => Promise<void>
 
 function succeeded(result: number): void {
-  if (result !== 0) throw new Error(`a nop gave ${result}`);
+  if (result !== 0) throw new Error(`a nop gave ${result}`)
 }
 
 /** `inFlight` loops that each await their own operation keep that many in flight until the last ones. */
 const byPromise: Nops = async (count, inFlight) => {
-  const ring = Ring.shared();
-  let left = count;
+  const ring = Ring.shared()
+  let left = count
   const loop = async () => {
-    while (left-- > 0) succeeded((await ring.submit(ops.nop())).result);
-  };
-  await Promise.all(Array.from({ length: inFlight }, loop));
-};
+    while (left-- > 0) succeeded((await ring.submit(ops.nop())).result)
+  }
+  await Promise.all(Array.from({ length: inFlight }, loop))
+}
 
 const byCallback: Nops = (count, inFlight) => new Promise((resolve, reject) => {
-  const ring = Ring.shared();
-  let [toSubmit, toComplete] = [count, count];
+  const ring = Ring.shared()
+  let [toSubmit, toComplete] = [count, count]
   const completed: CompletionCallback = (error, result) => {
-    if (error !== null || result !== 0) return reject(error ?? new Error(`a nop gave ${result}`));
-    if (--toComplete === 0) resolve();
-    else if (toSubmit > 0) submit();
-  };
+    if (error !== null || result !== 0) return reject(error ?? new Error(`a nop gave ${result}`))
+    if (--toComplete === 0) resolve()
+    else if (toSubmit > 0) submit()
+  }
   const submit = () => {
-    toSubmit--;
-    ring.submit(ops.nop(), completed);
-  };
-  for (let i = 0; i < inFlight; i++) submit();
-});
+    toSubmit--
+    ring.submit(ops.nop(), completed)
+  }
+  for (let i = 0; i < inFlight; i++) submit()
+})
 
 /** One batch after another. */
 const byBatch: Nops = async (count, inFlight) => {
-  const ring = Ring.shared();
+  const ring = Ring.shared()
   for (let left = count; left > 0; left -= inFlight) {
     const operations = []; // Array.from took 35 ns for each
-    for (let i = 0; i < inFlight; i++) operations.push(ops.nop());
-    const completions = await ring.batch(operations);
-    if (completions.length !== inFlight) throw new Error(`${completions.length} completions of a batch of ${inFlight}`);
-    for (const { result } of completions) succeeded(result);
+    for (let i = 0; i < inFlight; i++) operations.push(ops.nop())
+    const completions = await ring.batch(operations)
+    if (completions.length !== inFlight) throw new Error(`${completions.length} completions of a batch of ${inFlight}`)
+    for (const { result } of completions) succeeded(result)
   }
-};
+}
 
 /** All of them at once, far more than the ring has place for. */
 const atOnce: Nops = async (count, inFlight) => {
-  const ring = Ring.shared();
+  const ring = Ring.shared()
   for (let left = count; left > 0; left -= inFlight) {
-    const completions = await Promise.all(Array.from({ length: inFlight }, () => ring.submit(ops.nop())));
-    for (const { result } of completions) succeeded(result);
+    const completions = await Promise.all(Array.from({ length: inFlight }, () => ring.submit(ops.nop())))
+    for (const { result } of completions) succeeded(result)
   }
-};
+}
 
 function nopCase(name: string, nops: Nops, inFlight: number, count: number): Case {
   const round = async () => {
-    const completedBefore = Ring.shared().stats().completed;
-    const taken = await seconds(() => nops(count, inFlight));
-    const { completed, inFlight: stillInFlight, queued } = Ring.shared().stats();
-    if (completed - completedBefore !== count) throw new Error(`${completed - completedBefore} of ${count} nops completed`);
-    if (stillInFlight + queued !== 0) throw new Error(`${stillInFlight} nops in flight and ${queued} queued at the end`);
-    return taken / count;
-  };
+    const completedBefore = Ring.shared().stats().completed
+    const taken = await seconds(() => nops(count, inFlight))
+    const { completed, inFlight: stillInFlight, queued } = Ring.shared().stats()
+    if (completed - completedBefore !== count) throw new Error(`${completed - completedBefore} of ${count} nops completed`)
+    if (stillInFlight + queued !== 0) throw new Error(`${stillInFlight} nops in flight and ${queued} queued at the end`)
+    return taken / count
+  }
   // A whole round, for the compiler to have seen the loop.
-  return { name, verify: async () => { await round(); }, round };
+  return { name, verify: async () => { await round() }, round }
 }
 
 export const nopRows: Row[] = [{
@@ -84,7 +84,7 @@ export const nopRows: Row[] = [{
     nopCase(`promises, ${flood} at once`, atOnce, flood, 5 * flood),
     nopCase('callbacks, 32 in flight', byCallback, 32, 2_000_000),
     nopCase('callbacks, 1024 in flight', byCallback, 1024, 4_000_000),
-    nopCase(`ring.batch of ${batchLength}`, byBatch, batchLength, 1_280_000),
+    nopCase(`ring.batch of ${batchLength}`, byBatch, batchLength, 1_280_000)
   ],
   goals: [
     { ours: 'promises, 1 in flight', atMost: 1.5e-6 },
@@ -93,7 +93,7 @@ export const nopRows: Row[] = [{
     { ours: `promises, ${flood} at once`, atMost: 1.2e-6 },
     { ours: 'callbacks, 32 in flight', atMost: 120e-9 },
     { ours: 'callbacks, 1024 in flight', atMost: 120e-9 },
-    { ours: `ring.batch of ${batchLength}`, atMost: 120e-9 },
+    { ours: `ring.batch of ${batchLength}`, atMost: 120e-9 }
   ],
-  format: perOperation,
-}];
+  format: perOperation
+}]

@@ -1,119 +1,113 @@
 // Web streams over files that are in the page cache, and the memory that a large file takes.
-import { execFileSync } from 'node:child_process';
-import { closeSync, createReadStream, createWriteStream, openSync, readSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { Writable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
-import { allocateAligned, createUringReadableStream, createUringWritableStream } from '../../../lib/index.js';
-import type { Bench, Source } from '../bench.js';
-import { mebibytes, milliseconds, rateOfSize } from '../format.js';
-import { seconds } from '../harness.js';
-import type { Case, Row } from '../harness.js';
-import { cp, dd } from '../peers.js';
-import { byData, readCase, writeCase } from '../streams.js';
-import type { OnChunk } from '../streams.js';
-import { byReader, byViews, withHandle } from '../web.js';
+import { execFileSync } from 'node:child_process'
+import { closeSync, createReadStream, createWriteStream, openSync, readSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { allocateAligned, createUringReadableStream, createUringWritableStream } from '../../../lib/index.js'
+import type { Bench } from '../bench.js'
+import { mebibytes, milliseconds, rateOfSize } from '../format.js'
+import { seconds } from '../harness.js'
+import type { Case, Row } from '../harness.js'
+import { cp, ddReadCase } from '../peers.js'
+import { byData, readCase, writeCase } from '../streams.js'
+import type { OnChunk } from '../streams.js'
+import { byReader, byViews, withHandle } from '../web.js'
 
-const viewBytes = 1 << 20;
+const viewBytes = 1 << 20
 
 const defaultReader: Row = {
   name: 'Web default reader, hot',
   cases(bench) {
-    const source = bench.source();
+    const source = bench.source()
     return [
       readCase('our default reader', source, (path, onChunk) => byReader(createUringReadableStream(path), onChunk)),
       readCase('FileHandle.readableWebStream', source, (path, onChunk) => withHandle(path, stream => byReader(stream, onChunk))),
-      readCase('fs.createReadStream', source, (path, onChunk) => byData(createReadStream(path), onChunk)),
-    ];
+      readCase('fs.createReadStream', source, (path, onChunk) => byData(createReadStream(path), onChunk))
+    ]
   },
   goals: [
     { ours: 'our default reader', peer: 'FileHandle.readableWebStream', atLeast: 5 },
-    { ours: 'our default reader', peer: 'fs.createReadStream', atLeast: 3 },
+    { ours: 'our default reader', peer: 'fs.createReadStream', atLeast: 3 }
   ],
   format: milliseconds,
-  rate: rateOfSize,
-};
-
-async function readSyncInto(path: string, view: Uint8Array, onChunk: OnChunk): Promise<void> {
-  const fd = openSync(path, 'r');
-  try {
-    for (let bytes; (bytes = readSync(fd, view)) > 0;) onChunk(Buffer.from(view.buffer, view.byteOffset, bytes));
-  } finally {
-    closeSync(fd);
-  }
+  rate: rateOfSize
 }
 
-function ddCase({ path, content: { bytes } }: Source): Case {
-  const read = () => dd([`if=${path}`, 'of=/dev/null', 'bs=1M'], bytes);
-  // Its bytes are gone to /dev/null: their count is what there is to check.
-  return { name: 'dd bs=1M', verify: async () => { read(); }, round: async () => read() };
+async function readSyncInto(path: string, view: Uint8Array, onChunk: OnChunk): Promise<void> {
+  const fd = openSync(path, 'r')
+  try {
+    for (let bytes; (bytes = readSync(fd, view)) > 0;) onChunk(Buffer.from(view.buffer, view.byteOffset, bytes))
+  } finally {
+    closeSync(fd)
+  }
 }
 
 const byob: Row = {
   name: 'BYOB reader, 1 MiB views, hot',
   note: 'aligned: memory of allocateAligned, on a 64-byte boundary; plain: new Uint8Array',
   cases(bench) {
-    const source = bench.source();
-    const views = (view: () => Uint8Array) => (path: string, onChunk: OnChunk) => byViews(createUringReadableStream(path), view(), onChunk);
+    const source = bench.source()
+    const views = (view: () => Uint8Array) => (path: string, onChunk: OnChunk) => byViews(createUringReadableStream(path), view(), onChunk)
     return [
       readCase('BYOB, aligned', source, views(() => allocateAligned(viewBytes))),
       readCase('BYOB, plain', source, views(() => new Uint8Array(viewBytes))),
       readCase('fs.readSync, plain', source, (path, onChunk) => readSyncInto(path, new Uint8Array(viewBytes), onChunk)),
-      ddCase(source),
-    ];
+      ddReadCase(source)
+    ]
   },
   goals: [
-    { ours: 'BYOB, aligned', peer: 'dd bs=1M', atLeast: 0.75 },
-    { ours: 'BYOB, plain', peer: 'fs.readSync, plain', atLeast: 0.95 },
+    { ours: 'BYOB, aligned', peer: 'dd bs=1M of=/dev/null', atLeast: 0.75 },
+    { ours: 'BYOB, plain', peer: 'fs.readSync, plain', atLeast: 0.95 }
   ],
   format: milliseconds,
-  rate: rateOfSize,
-};
+  rate: rateOfSize
+}
 
 const pipeTo: Row = {
   name: 'Web pipeTo, hot',
   note: 'cp: its process from start to end',
   cases(bench) {
-    const { path: source, content } = bench.source();
-    const target = bench.path('web-copy');
+    const { path: source, content } = bench.source()
+    const target = bench.path('web-copy')
     return [
       writeCase('pipeTo between ours', target, content, path =>
         seconds(() => createUringReadableStream(source).pipeTo(createUringWritableStream(path)))),
       writeCase('readableWebStream to Writable.toWeb', target, content, path =>
         seconds(() => withHandle(source, stream => stream.pipeTo(Writable.toWeb(createWriteStream(path)))))),
-      writeCase('cp', target, content, path => cp(source, path)),
-    ];
+      writeCase('cp', target, content, path => cp(source, path))
+    ]
   },
   goals: [
     { ours: 'pipeTo between ours', peer: 'cp', atLeast: 0.85 },
-    { ours: 'pipeTo between ours', peer: 'readableWebStream to Writable.toWeb', atLeast: 6 },
+    { ours: 'pipeTo between ours', peer: 'readableWebStream to Writable.toWeb', atLeast: 6 }
   ],
   format: milliseconds,
-  rate: rateOfSize,
-};
+  rate: rateOfSize
+}
 
-const sparseBytes = 10 * 2 ** 30;
-const fixture = fileURLToPath(new URL('../fixtures/web-memory.js', import.meta.url));
+const sparseBytes = 10 * 2 ** 30
+const fixture = fileURLToPath(new URL('../fixtures/web-memory.js', import.meta.url))
 /** The watchdog of the run cannot fire while this process waits for a child. */
-const childMsMax = 300_000;
+const childMsMax = 300_000
 
 function peakBytes(...args: string[]): number {
-  return Number(execFileSync(process.execPath, [fixture, ...args], { encoding: 'utf8', timeout: childMsMax }));
+  return Number(execFileSync(process.execPath, [fixture, ...args], { encoding: 'utf8', timeout: childMsMax }))
 }
 
 /** The target is /dev/null: 10 GiB of zeros would be on the disk otherwise. */
 function memoryCase(bench: Bench): Case {
-  const source = bench.path('sparse');
+  const source = bench.path('sparse')
   const work = async () => {
-    writeFileSync(source, '');
-    truncateSync(source, sparseBytes);
+    writeFileSync(source, '')
+    truncateSync(source, sparseBytes)
     try {
-      if (statSync(source).blocks > 8) throw new Error('the file is not sparse');
-      return peakBytes('transform', source, String(sparseBytes)) - peakBytes('idle');
+      if (statSync(source).blocks > 8) throw new Error('the file is not sparse')
+      return peakBytes('transform', source, String(sparseBytes)) - peakBytes('idle')
     } finally {
-      rmSync(source, { force: true });
+      rmSync(source, { force: true })
     }
-  };
-  return { name: 'readable, transform, writable', verify: async () => { await work(); }, round: work };
+  }
+  return { name: 'readable, transform, writable', verify: async () => { await work() }, round: work }
 }
 
 const memory: Row = {
@@ -121,7 +115,7 @@ const memory: Row = {
   note: 'VmHWM of a process that sends a sparse file through a TransformStream to /dev/null, less an idle one\'s that imported the same',
   cases: bench => [memoryCase(bench)],
   goals: [{ ours: 'readable, transform, writable', atMost: 40 * (1 << 20) }],
-  format: mebibytes,
-};
+  format: mebibytes
+}
 
-export const webRows: Row[] = [defaultReader, byob, pipeTo, memory];
+export const webRows: Row[] = [defaultReader, byob, pipeTo, memory]
