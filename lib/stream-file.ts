@@ -229,16 +229,17 @@ export class StreamFile {
       this.handle.close().then(() => closed(null), closed)
       return
     }
-    const request = new FileRequest('close', closed)
-    request.opcode = Opcode.close
-    request.file = { fd: file.fd, index: -1 }
-    this.ring.start(request)
+    this.#closeDescriptor(file.fd, closed)
   }
 
   #closeDirect(done: () => void): void {
-    const { fd } = this.direct!.file
-    this.ring.engine.forget(this.direct!.file)
+    const { file } = this.direct!
     this.direct = null
+    this.ring.engine.forget(file)
+    this.#closeDescriptor(file.fd, done)
+  }
+
+  #closeDescriptor(fd: number, done: Callback): void {
     const request = new FileRequest('close', done)
     request.opcode = Opcode.close
     request.file = { fd, index: -1 }
