@@ -22,7 +22,7 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   if (!stats.isFile()) return void response.writeHead(404).end()
   const { headers } = request
   response.setHeader('accept-ranges', 'bytes')
-  response.setHeader('etag', etag(stats))
+  response.setHeader('etag', etag(stats, { weak: false })) // If-Range compares strongly (RFC 9110, 13.1.5)
   response.setHeader('last-modified', stats.mtime.toUTCString())
   response.setHeader('content-type', mime.getType(path) ?? 'application/octet-stream')
   if (fresh(headers, response.getHeaders() as Record<string, string>)) return void response.writeHead(304).end()
