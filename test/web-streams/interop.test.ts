@@ -97,7 +97,7 @@ ringTest('a locked stream, or one that is not in the list, is refused with a Dat
   const { file } = fileAndTarget(t, 1000)
   const { port1 } = new MessageChannel()
   const stream = createUringReadableStream(file.path)
-  t.throws(() => port1.postMessage(stream), { code: 'ERR_MISSING_TRANSFERABLE_IN_TRANSFER_LIST' })
+  t.throws(() => port1.postMessage(stream), { message: /not listed in transferList/ })
   const reader = stream.getReader()
   t.throws(() => port1.postMessage(stream, [stream as any]), { name: 'DataCloneError' })
   t.equal(Buffer.from((await reader.read()).value!).length, 1000)
