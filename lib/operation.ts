@@ -121,8 +121,9 @@ export class Operation extends Request {
   }
 
   override completed(result: number, flags: number): void {
+    const failure = this.failure(result) // which may still copy into the buffer
     this._lease?.release()
-    this.callback!(this.failure(result), result, flags)
+    this.callback!(failure, result, flags)
   }
 
   /** What went wrong, if something did. @internal */

@@ -5,6 +5,7 @@ import {
   cString, currentPosition, FSYNC_DATASYNC, IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode
 } from './engine.js'
 import { invalidArgType, outOfRange } from './errors.js'
+import { HeapBuffer } from './heap-buffer.js'
 import { O_CLOEXEC, fileMode, openFlags } from './open-flags.js'
 import { CancelOperation, Operation, ReadOperation, ReadVectorOperation, StatOperation, TimeoutOperation, WriteOperation } from './operation.js'
 import type { Memory } from './memory.js'
@@ -57,11 +58,24 @@ function withPath<T extends Operation>(operation: T, path: PathLike, directory?:
   return operation
 }
 
-function withFixed(opcode: number, syscall: string, file: File, fixed: FixedBuffer, range: Range, position: number | bigint | null): Operation {
-  const operation = onFile(new Operation(opcode, syscall), file, position)
-  const { offset = 0, length = fixed.length - offset } = range
+/** The part of a buffer. @throws ERR_OUT_OF_RANGE, ERR_INVALID_ARG_TYPE */
+function partOf(fixed: FixedBuffer, { offset = 0, length = fixed.length - offset }: Range): Required<Range> {
   validateInteger(offset, 'offset', 0, fixed.length)
   validateInteger(length, 'length', 0, fixed.length - offset)
+  return { offset, length }
+}
+
+/** Memory that can be given away while the kernel fills it is filled as any other of a caller's. */
+function readOf(file: File, fixed: FixedBuffer, range: Range, position: number | bigint | null): Operation {
+  const { offset, length } = partOf(fixed, range)
+  const operation = onFile(new ReadOperation(fixed.bytes.subarray(offset, offset + length)), file, position)
+  operation.fixed = fixed
+  return operation
+}
+
+function withFixed(opcode: number, syscall: string, file: File, fixed: FixedBuffer, range: Range, position: number | bigint | null): Operation {
+  const operation = onFile(new Operation(opcode, syscall), file, position)
+  const { offset, length } = partOf(fixed, range)
   operation.fixed = fixed
   operation.buffer = fixed.lease.buffer
   operation.memory = fixed.bytes // for a ring whose registered memory it is not in
@@ -122,9 +136,11 @@ export const ops = {
     operation.vector = vector
     return operation
   },
-  /** Reads into a buffer of a BufferPool, without a copy. */
+  /** Reads into a buffer of a BufferPool or of `registerBuffers`; where it is the ring's or shared memory, without a copy. */
   readFixed: (file: File, buffer: FixedBuffer, position: number | bigint | null = null, range: Range = {}): Operation =>
-    withFixed(Opcode.read, 'read', file, buffer, range, position),
+    buffer.lease.buffer instanceof HeapBuffer
+      ? readOf(file, buffer, range, position)
+      : withFixed(Opcode.read, 'read', file, buffer, range, position),
   /** Writes from a buffer of a BufferPool. */
   writeFixed: (file: File, buffer: FixedBuffer, position: number | bigint | null = null, range: Range = {}): Operation =>
     withFixed(Opcode.write, 'write', file, buffer, range, position),

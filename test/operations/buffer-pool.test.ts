@@ -253,3 +253,42 @@ ringTest('buffers are used again, and the arena does not grow', async t => {
     pool.close()
   })
 })
+
+ringTest('beyond the arena a buffer that is given away while it is read into stays as it was', async t => {
+  const fifo = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
+  await withRing(t, {}, async ring => {
+    const pool = new BufferPool(ring, { bufferSize: 1 << 20, count: 9 })
+    const held: FixedBuffer[] = []
+    while (pool.free > 0) held.push(await pool.acquire())
+    const buffer = held.find(({ bytes }) => bytes.buffer.byteLength > 1 << 20)! // its own, with room to align
+    buffer.bytes.fill(7)
+    const reading = ring.submit(ops.readFixed(fifo, buffer, null, { offset: 10, length: 100 }))
+    const taken = structuredClone(buffer.bytes, { transfer: [buffer.bytes.buffer as ArrayBuffer] })
+    writeSync(fifo, 'something else')
+    await t.rejects(reading, invalidState)
+    t.ok(taken.every(byte => byte === 7))
+    for (const each of held) each.release()
+    pool.close()
+  })
+  closeSync(fifo)
+})
+
+ringTest('beyond the arena a read fills the part of a buffer that it is for', async t => {
+  const { path, content } = makeFile(join(t.testdir(), 'file'), 2 << 20)
+  await withRing(t, {}, async ring => {
+    const file = await open(path, 'r', { ring })
+    const pool = new BufferPool(ring, { bufferSize: 1 << 20, count: 9 })
+    const held: FixedBuffer[] = []
+    while (pool.free > 0) held.push(await pool.acquire())
+    for (const buffer of held) {
+      buffer.bytes.fill(0)
+      const reading = file.readFixed(buffer, 12345, { offset: 100, length: 500_000 })
+      t.equal((await reading).bytesRead, 500_000)
+      t.ok(buffer.bytes.subarray(100, 500_100).equals(content.subarray(12345, 512_345)))
+      t.notOk(buffer.bytes[99] | buffer.bytes[500_100])
+      buffer.release()
+    }
+    pool.close()
+    await file.close()
+  })
+})
