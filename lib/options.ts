@@ -165,7 +165,7 @@ export function validateView(value: unknown, name: string): void {
 export function engineChoice(choice: EngineChoice = 'auto'): EngineChoice {
   validateOneOf(choice, 'options.engine', ['auto', 'uring', 'threads'])
   if (choice !== 'auto') return choice
-  const wanted = process.env.URING_STREAMS_ENGINE ?? 'auto'
+  const wanted = process.env.URING_STREAMS_ENGINE || 'auto' // set to nothing it is not set
   validateOneOf(wanted, 'URING_STREAMS_ENGINE', ['auto', 'uring', 'threads'])
   return wanted as EngineChoice
 }

@@ -224,6 +224,12 @@ for (const [engine, skip] of Object.entries(refusals)) {
   })
 }
 
+t.test('a variable that is set to nothing chooses as one that is not set', async t => {
+  const dir = t.testdir({ source: bytes })
+  const { stdout } = await copy(['--json', join(dir, 'source'), join(dir, 'target')], { URING_STREAMS_ENGINE: '' })
+  t.equal(JSON.parse(stdout).engine, available ? 'uring' : 'threads')
+})
+
 t.test('an engine that does not exist is one plain line', async t => {
   const dir = t.testdir({ source: 'x' })
   writeFileSync(join(dir, 'target'), 'precious')
