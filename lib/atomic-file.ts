@@ -1,15 +1,19 @@
 /** A file that takes the place of another as a whole, or not at all: rename(2) of one that is on the disk already. */
 import { randomBytes } from 'node:crypto'
-import type { Stats } from 'node:fs'
+import type { BigIntStats } from 'node:fs'
 import fs, { constants } from 'node:fs'
 import { constants as system } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import type { OpenFile } from './engine.js'
 import { errnoError, invalidArgValue } from './errors.js'
+import { closeFile, openFile } from './open-files.js'
+import { ops } from './operations.js'
 import { mapPath } from './path.js'
+import type { Ring } from './ring.js'
 
-const { access, open, readlink, realpath, rename, stat, unlink } = fs.promises
-const [fchmod, fchown, fsync] = [promisify(fs.fchmod), promisify(fs.fchown), promisify(fs.fsync)]
+const { access, link, lstat, readlink, realpath, rename, stat, unlink } = fs.promises
+const [fchmod, fchown, fstat] = [promisify(fs.fchmod), promisify(fs.fchown), promisify(fs.fstat)]
 
 type Path = string | Buffer
 
@@ -34,15 +38,19 @@ async function followed(path: Path): Promise<Path> {
   }
 }
 
-/** What is to be replaced; null when there is nothing. Fails where a write to it would. */
-async function replaceable(target: Path, asked: Path): Promise<Stats | null> {
-  let found: Stats
+async function statIfThere(path: Path, look: typeof stat): Promise<BigIntStats | null> {
   try {
-    found = await stat(target)
+    return await look(path, { bigint: true })
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null
     throw error
   }
+}
+
+/** What is to be replaced; null when there is nothing. Fails where a write to it would. */
+async function replaceable(target: Path, asked: Path): Promise<BigIntStats | null> {
+  const found = await statIfThere(target, stat)
+  if (found === null) return null
   if (found.isDirectory()) throw errnoError(-system.errno.EISDIR, 'open', asked)
   if (!found.isFile()) throw invalidArgValue('path', asked.toString(), 'must name a regular file to be written atomically')
   await access(target, constants.W_OK) // a renaming asks the directory only
@@ -55,19 +63,24 @@ async function replaceable(target: Path, asked: Path): Promise<Stats | null> {
  * file; extended attributes and ACLs are not taken over. A process that is killed meanwhile leaves the temporary file.
  */
 export class AtomicFile {
-  private constructor(readonly target: Path, readonly temporary: Path, private readonly _replaced: Stats | null) {}
+  /** @param replaced null: there is nothing yet */
+  private constructor(
+    readonly ring: Ring, readonly target: Path, readonly temporary: Path, readonly replaced: BigIntStats | null, readonly onlyNew: boolean
+  ) {}
 
   /**
    * @param path what is to be replaced, or made; symbolic links are followed
+   * @param onlyNew nothing may be there, nor a link, now or when it is committed: EEXIST
    * Rejects as opening it to write would: EACCES, EISDIR, ELOOP…; with ERR_INVALID_ARG_VALUE for what is no regular file
    */
-  static async beside(path: Path): Promise<AtomicFile> {
+  static async beside(ring: Ring, path: Path, onlyNew = false): Promise<AtomicFile> {
     try {
-      const target = await followed(path)
-      const replaced = await replaceable(target, path)
+      if (onlyNew && await statIfThere(path, lstat) !== null) throw errnoError(-system.errno.EEXIST, 'open', path)
+      const target = onlyNew ? path : await followed(path)
+      const replaced = onlyNew ? null : await replaceable(target, path)
       // Not made of the target's name, which may be as long as names can be.
       const name = `.uring-${randomBytes(9).toString('hex')}.tmp`
-      return new AtomicFile(target, mapPath(target, each => join(dirname(each), name)), replaced)
+      return new AtomicFile(ring, target, mapPath(target, each => join(dirname(each), name)), replaced, onlyNew)
     } catch (error) {
       const { errno } = error as NodeJS.ErrnoException
       throw errno === undefined ? error : errnoError(errno, 'open', path)
@@ -76,22 +89,29 @@ export class AtomicFile {
 
   /** Gives the new file the permissions, and where that is allowed the owner, of the one that it replaces. */
   async resemble(fd: number): Promise<void> {
-    const old = this._replaced
+    const old = this.replaced
     if (old === null) return
-    const made = await promisify(fs.fstat)(fd)
+    const made = await fstat(fd, { bigint: true })
     if (made.uid !== old.uid || made.gid !== old.gid) {
-      await fchown(fd, old.uid, old.gid).catch(error => {
+      await fchown(fd, Number(old.uid), Number(old.gid)).catch(error => {
         if (codeOf(error) !== 'EPERM') throw error
       })
     }
-    await fchmod(fd, old.mode & 0o7777) // behind fchown, which clears bits of it
+    await fchmod(fd, Number(old.mode) & 0o7777) // behind fchown, which clears bits of it
   }
 
   /** Waits until the file is on the disk, puts it in the target's place, and waits until that is on the disk. */
-  async commit(fd: number): Promise<void> {
-    await fsync(fd)
-    await rename(this.temporary, this.target)
-    await syncDirectory(mapPath(this.target, dirname))
+  async commit(file: OpenFile): Promise<void> {
+    await this.ring.submit(ops.fsync(file))
+    if (this.onlyNew) await this.#linkNew()
+    else await rename(this.temporary, this.target)
+    await this.#syncDirectory()
+  }
+
+  /** A name that has been taken since is refused by link, where rename would replace it. */
+  async #linkNew(): Promise<void> {
+    await link(this.temporary, this.target)
+    await this.discard()
   }
 
   /** Removes the temporary file, which may not be there. */
@@ -100,17 +120,17 @@ export class AtomicFile {
       if (codeOf(error) !== 'ENOENT') throw error
     })
   }
-}
 
-async function syncDirectory(path: Path): Promise<void> {
-  if (process.platform === 'win32') return // directories cannot be opened there
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } catch (error) {
-    // Some file systems have nothing to sync in a directory.
-    if (codeOf(error) !== 'EINVAL') throw error
-  } finally {
-    await directory.close()
+  async #syncDirectory(): Promise<void> {
+    if (process.platform === 'win32') return // directories cannot be opened there
+    const directory = await openFile(this.ring, mapPath(this.target, dirname), constants.O_RDONLY, 0)
+    try {
+      await this.ring.submit(ops.fsync(directory))
+    } catch (error) {
+      // Some file systems have nothing to sync in a directory.
+      if (codeOf(error) !== 'EINVAL') throw error
+    } finally {
+      await closeFile(this.ring, directory)
+    }
   }
 }

@@ -1,20 +1,17 @@
 /** The target of a copy: where it is written to, and what becomes of it. */
-import { randomBytes } from 'node:crypto'
 import type { BigIntStats } from 'node:fs'
-import { constants, fchmod, fstatSync, ftruncate, link, lstatSync, realpathSync, rename, stat, unlink, unlinkSync } from 'node:fs'
+import { constants, fstatSync, ftruncate, lstatSync, realpathSync, stat, unlinkSync } from 'node:fs'
 import { constants as os } from 'node:os'
-import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { AtomicFile } from './atomic-file.js'
 import type { CopyPlan } from './copy-options.js'
 import type { OpenFile } from './engine.js'
 import { errnoError } from './errors.js'
-import { closeFile, openDescriptor } from './open-files.js'
+import { closeFile, openFile } from './open-files.js'
 import { ops } from './operations.js'
-import { mapPath } from './path.js'
-import type { Ring } from './ring.js'
 
-const { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } = constants
-const { EEXIST, EINVAL, EISDIR } = os.errno
+const { EINVAL } = os.errno
+const { O_CREAT, O_EXCL, O_WRONLY } = constants
 type Path = string | Buffer
 
 /** What is known of a file whatever its name. */
@@ -24,24 +21,19 @@ export function isSame(one: Identity, other: Identity): boolean {
   return one.dev === other.dev && one.ino === other.ino
 }
 
-/** Opens a file for as long as one operation of the library takes. */
-export async function openFile(ring: Ring, path: Path, flags: number, mode: number, signal?: AbortSignal): Promise<OpenFile> {
-  return ring.engine.install(await openDescriptor(ring, path, flags, mode, signal))
-}
-
 export class CopyTarget {
   file: OpenFile | null = null
   /** What was found when it was opened. */
   facts: BigIntStats | null = null
-  /** The file that is written: the target itself, or the temporary one in its place. */
-  #written: Path
-  /** What the name of the target leads to; null without `atomic`. */
-  #final: Path | null = null
+  #atomic: AtomicFile | null = null
   /** That file while it is not whole; null too if it is none that could be removed. */
   #partial: Identity | null = null
 
-  constructor(readonly plan: CopyPlan, readonly path: Path) {
-    this.#written = path
+  constructor(readonly plan: CopyPlan, readonly path: Path) {}
+
+  /** The file that is written: the target itself, or the temporary one in its place. */
+  get #written(): Path {
+    return this.#atomic?.temporary ?? this.path
   }
 
   /**
@@ -52,7 +44,7 @@ export class CopyTarget {
     const { force, atomic, signal } = this.plan
     // Like cp: no set-user-id or set-group-id bit, and the kernel takes the umask off.
     const mode = Number(from.mode) & 0o777
-    const replaced = atomic ? await this.#prepareAtomic(source, from) : null
+    if (atomic) this.#atomic = await this.#beside(source, from)
     const made = await this.#openOrMake(atomic || !force, mode, source, from)
     const { fd } = this.file!
     const facts = this.facts = fstatSync(fd, { bigint: true }) // just opened: nothing to wait for
@@ -61,7 +53,7 @@ export class CopyTarget {
     if (!facts.isFile()) return
     this.#partial = facts
     if (facts.size > 0n) await this.truncate(0)
-    if (replaced !== null) await promisify(fchmod)(fd, Number(replaced.mode) & 0o7777)
+    await this.#atomic?.resemble(fd)
   }
 
   /**
@@ -83,33 +75,25 @@ export class CopyTarget {
     return false
   }
 
-  /** Chooses the temporary file's name. Gives what is to be replaced. */
-  async #prepareAtomic(source: Path, from: BigIntStats): Promise<BigIntStats | null> {
-    const existing = await statIfThere(this.path)
-    if (existing !== null) {
-      if (isSame(existing, from)) throw sameFile(source, this.path)
-      if (!this.plan.force) throw errnoError(-EEXIST, 'open', this.path)
-      if (existing.isDirectory()) throw errnoError(-EISDIR, 'open', this.path)
-      if (!existing.isFile()) throw errnoError(-EINVAL, 'rename', this.path) // a device stays what it is
+  async #beside(source: Path, from: BigIntStats): Promise<AtomicFile> {
+    const { force, ring } = this.plan
+    try {
+      const atomic = await AtomicFile.beside(ring, this.path, !force)
+      if (atomic.replaced !== null && isSame(atomic.replaced, from)) throw sameFile(source, this.path)
+      return atomic
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') await this.#refuseSource(source, from)
+      throw error
     }
-    this.#final = existing === null ? this.path : realPath(this.path)
-    const name = `.uring-copy-${randomBytes(8).toString('hex')}`
-    this.#written = mapPath(this.#final, final => join(dirname(final), name))
-    return existing
   }
 
   async #refuseSource(source: Path, from: BigIntStats): Promise<void> {
-    const existing = await statIfThere(this.path)
+    const existing = await promisify(stat)(this.path, { bigint: true }).catch(() => null)
     if (existing !== null && isSame(existing, from)) throw sameFile(source, this.path)
   }
 
   async truncate(length: number): Promise<void> {
     await promisify(ftruncate)(this.file!.fd, length)
-  }
-
-  /** On the disk. */
-  async sync(): Promise<void> {
-    await this.plan.ring.submit(ops.fsync(this.file!))
   }
 
   async close(): Promise<void> {
@@ -119,29 +103,14 @@ export class CopyTarget {
     await closeFile(this.plan.ring, file)
   }
 
-  /** It is whole, and closed. A temporary file takes its place. */
-  async commit(): Promise<void> {
-    const { force, ring } = this.plan
-    if (this.#final === null) {
-      this.#partial = null
-      return
-    }
-    if (force) await promisify(rename)(this.#written, this.#final)
-    else await this.#linkNew(this.#final)
+  /** All of it is written: on the disk if that is asked for, and in its place. */
+  async finish(): Promise<void> {
+    const { flush, ring, signal } = this.plan
+    if (this.#atomic !== null) return this.#atomic.commit(this.file!) // one that is ended meanwhile finds no file to rename
+    if (flush) await ring.submit(ops.fsync(this.file!))
+    await this.close() // which may be where a server says that it has no room
+    signal?.throwIfAborted()
     this.#partial = null
-    const directory = await openFile(ring, mapPath(this.#final, dirname), O_RDONLY, 0)
-    try {
-      await ring.submit(ops.fsync(directory))
-    } finally {
-      await closeFile(ring, directory)
-    }
-  }
-
-  /** A name that has been taken since is refused by link, where rename would replace it. */
-  async #linkNew(final: Path): Promise<void> {
-    await promisify(link)(this.#written, final)
-    this.#partial = null
-    await promisify(unlink)(this.#written).catch(ignoreMissing) // whoever ended the copy may have been here before
   }
 
   /**
@@ -165,19 +134,6 @@ export class CopyTarget {
 
 function realPath(path: Path): Path {
   return typeof path === 'string' ? realpathSync(path) : realpathSync.native(path, 'buffer') // the other one takes text only
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error
-}
-
-async function statIfThere(path: Path): Promise<BigIntStats | null> {
-  try {
-    return await promisify(stat)(path, { bigint: true })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw error
-  }
 }
 
 function sameFile(source: Path, target: Path): Error {

@@ -7,14 +7,14 @@ import { onAbort } from './abort.js'
 import type { CopyOptions, CopyPlan } from './copy-options.js'
 import { copyPlan } from './copy-options.js'
 import { Pipeline, progressOf } from './copy-pipeline.js'
-import { CopyTarget, openFile } from './copy-target.js'
+import { CopyTarget } from './copy-target.js'
 import type { Files } from './copy-transfer.js'
 import { directUnitMin } from './direct.js'
 import type { OpenFile } from './engine.js'
 import type { SystemError } from './errors.js'
 import { abortError, errnoError } from './errors.js'
 import { cloneFile, copyTimes, copyXattrs, dropCache, setDirect } from './file-calls.js'
-import { closeFile } from './open-files.js'
+import { closeFile, openFile } from './open-files.js'
 import type { PathLike } from './path.js'
 import { validPath } from './path.js'
 
@@ -52,9 +52,7 @@ class FileCopy {
     const began = performance.now()
     try {
       const done = await this.#copy()
-      await this.#target.close() // which may be where a server says that it has no room
-      this.#throwIfAborted()
-      await this.#target.commit()
+      await this.#target.finish()
       return { ...done, seconds: (performance.now() - began) / 1000 }
     } catch (error) {
       const notRemoved = this.#target.removePartial()
@@ -69,7 +67,7 @@ class FileCopy {
   }
 
   async #copy(): Promise<Omit<CopyResult, 'seconds'>> {
-    const { ring, signal, flush, atomic } = this.plan
+    const { ring, signal } = this.plan
     // The source first: if it cannot be read, the target must not have been touched.
     const source = this.#source = await openFile(ring, this.sourcePath, constants.O_RDONLY, 0, signal)
     const from = fstatSync(source.fd, { bigint: true }) // just opened: nothing to wait for
@@ -79,7 +77,6 @@ class FileCopy {
     const done = await this.#clone(source, from) ?? await this.#transfer(source, from)
     this.#throwIfAborted()
     await this.#preserve(source, from)
-    if (flush || atomic) await this.#target.sync()
     this.#throwIfAborted()
     return done
   }

@@ -14,6 +14,11 @@ export async function openDescriptor(
   return result
 }
 
+/** Opens a file for as long as one operation of the library takes. */
+export async function openFile(ring: Ring, path: string | Buffer, flags: number, mode: number, signal?: AbortSignal): Promise<OpenFile> {
+  return ring.engine.install(await openDescriptor(ring, path, flags, mode, signal))
+}
+
 export async function closeFile(ring: Ring, file: OpenFile): Promise<void> {
   ring.engine.forget(file)
   await ring.submit(ops.close(file.fd))

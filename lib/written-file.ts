@@ -74,7 +74,7 @@ export class WrittenFile extends StreamFile {
     if (!this.#options.atomic) return super.open(flags, mode, allocated)
     // Out of the promise: what `opened` throws is no rejection.
     const later = (error: Error | null): void => process.nextTick(allocated, error)
-    AtomicFile.beside(this.path!).then(atomic => {
+    AtomicFile.beside(this.ring, this.path!).then(atomic => {
       this.#atomic = atomic
       this.openPath(atomic.temporary, 'wx', mode, error => {
         if (error === null) atomic.resemble(this.file!.fd).then(() => later(null), later)
@@ -127,7 +127,7 @@ export class WrittenFile extends StreamFile {
 
   #commit(done: Done): void {
     const later = (error: Error | null): void => process.nextTick(done, error)
-    this.#atomic!.commit(this.file!.fd).then(() => later(null), later)
+    this.#atomic!.commit(this.file!).then(() => later(null), later)
   }
 
   /** Whether what was written is known to be on the disk, once it has finished. */

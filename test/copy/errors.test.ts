@@ -87,7 +87,7 @@ for (const engine of ['uring', 'threads'] as const) {
     const source = makeFile(join(t.testdir(), 'source'), MiB)
     t.match(await failure(source.path, '/dev/full', { engine }), { code: 'ENOSPC', syscall: 'write', path: source.path, dest: '/dev/full' })
     t.ok(lstatSync('/dev/full').isCharacterDevice())
-    t.match(await failure(source.path, '/dev/full', { engine, atomic: true }), { code: 'EINVAL' })
+    t.match(await failure(source.path, '/dev/full', { engine, atomic: true }), { code: 'ERR_INVALID_ARG_VALUE' })
     t.ok(lstatSync('/dev/full').isCharacterDevice())
   }, skip || notLinux)
 

@@ -1,6 +1,6 @@
 // copyFile: each option does what it says.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, chownSync, lstatSync, readdirSync, readFileSync, statSync, symlinkSync, utimesSync } from 'node:fs'
+import { chmodSync, chownSync, lstatSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { BufferPool, copyFile, Ring } from '../../lib/index.js'
@@ -150,10 +150,29 @@ ringTest('atomic replaces what a link leads to, and the link stays', async t => 
   t.equal(sha256OfFile(join(directory, 'old')), source.sha256)
   t.not(statSync(join(directory, 'old')).ino, before, 'by another file')
   t.same(readdirSync(directory).sort(), ['folder', 'old', 'source'])
+  symlinkSync('made', join(directory, 'dangling'))
+  await t.rejects(copyFile(source.path, join(directory, 'dangling'), { atomic: true, force: false }), { code: 'EEXIST', syscall: 'open' })
+  await copyFile(source.path, join(directory, 'dangling'), { atomic: true })
+  t.ok(lstatSync(join(directory, 'dangling')).isSymbolicLink())
+  t.equal(sha256OfFile(join(directory, 'made')), source.sha256)
+  rmSync(join(directory, 'dangling'))
+  rmSync(join(directory, 'made'))
   await copyFile(source.path, join(directory, 'new'), { atomic: true, force: false })
   t.equal(sha256OfFile(join(directory, 'new')), source.sha256)
   t.same(readdirSync(directory).sort(), ['folder', 'new', 'old', 'source'])
 })
+
+ringTest('atomic keeps the owner and the mode of the file that it replaces', async t => {
+  const directory = t.testdir({ target: 'old' })
+  const source = makeFile(join(directory, 'source'), 1000)
+  const target = join(directory, 'target')
+  chownSync(target, 1234, 4321)
+  chmodSync(target, 0o4711)
+  await copyFile(source.path, target, { atomic: true })
+  const { uid, gid, mode } = statSync(target)
+  t.same({ uid, gid, mode: mode & 0o7777 }, { uid: 1234, gid: 4321, mode: 0o4711 })
+  t.equal(sha256OfFile(target), source.sha256)
+}, process.getuid?.() === 0 ? false : 'only root may give files away')
 
 ringTest('flush and atomic sync by the ring, the others do not', async t => {
   const directory = t.testdir()
@@ -168,6 +187,7 @@ ringTest('flush and atomic sync by the ring, the others do not', async t => {
   t.equal(await syncs({}), 0)
   t.equal(await syncs({ flush: true }), 1)
   t.equal(await syncs({ atomic: true }), 2, 'the file, and its directory')
+  t.equal(await syncs({ atomic: true, flush: true }), 2, 'which is no more with flush')
   await ring.close()
 })
 
