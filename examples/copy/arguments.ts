@@ -23,7 +23,7 @@ export interface CopyOptions extends FileChoices {
   sources?: string[]
   /** Directories with all that is in them. */
   recursive?: boolean
-  /** Reads everything back and compares. */
+  /** Reads everything back, from the disk if possible, and compares. */
   verify?: boolean
   /** Only tells what would be done. */
   dryRun?: boolean
@@ -54,7 +54,9 @@ a directory. The mode bits are kept, less the umask, and holes stay holes.
       --direct         past the page cache, where the file system can
       --drop-cache     leave nothing of the files in the page cache
       --limit N        read so many bytes per second at most, such as 200M
-      --verify         read everything back and compare checksums
+      --verify         sync TARGET, read everything back and compare checksums:
+                       from the disk, or where the file system has no direct
+                       IO from the page cache
       --dry-run        tell what would be done, and do nothing
   -q, --quiet          no progress and no summary
       --json           no progress; at the end one line of JSON on standard

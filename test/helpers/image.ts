@@ -62,15 +62,20 @@ export function withExt4(t: Test, megabytes: number, cutTo: number | null, body:
   })
 }
 
-/** Lends a file system in memory that knows no O_DIRECT, or skips visibly. */
-export async function withoutDirect(t: Test, body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'uring-streams-ramfs-'))
-  const refused = thrown(() => sh('mount', ['-t', 'ramfs', 'ramfs', folder]))
+/** Lends a file system in memory, or skips visibly. */
+export async function withMemory(t: Test, type: 'tmpfs' | 'ramfs', body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), `uring-streams-${type}-`))
+  const refused = thrown(() => sh('mount', ['-t', type, type, folder]))
   try {
     if (refused === undefined) await body(folder)
-    else t.pass('a ramfs', { skip: `it cannot be mounted here: ${refused.message.trim().split('\n').at(-1)}` })
+    else t.pass(`a ${type}`, { skip: `it cannot be mounted here: ${refused.message.trim().split('\n').at(-1)}` })
   } finally {
     if (refused === undefined) sh('umount', [folder])
     rmdirSync(folder)
   }
+}
+
+/** The one that knows no O_DIRECT. */
+export function withoutDirect(t: Test, body: (folder: string) => Promise<void>): Promise<void> {
+  return withMemory(t, 'ramfs', body)
 }
