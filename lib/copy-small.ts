@@ -2,7 +2,9 @@
 import { constants } from 'node:os'
 import { loadNative } from './native.js'
 
-export interface SmallCopy { source: string, target: string }
+export interface SmallCopy { source: string | Buffer, target: string | Buffer }
+
+const terminator = Buffer.alloc(1)
 
 /**
  * Copies files that are not there yet, up to 128 KiB each and without holes, on one of libuv's threads: on both engines.
@@ -16,6 +18,6 @@ export function copySmallFiles(files: readonly SmallCopy[], clone: boolean): Pro
   const results = new Float64Array(files.length)
   const addon = loadNative()
   if (addon instanceof Error) return Promise.resolve(results.fill(-constants.errno.ENOSYS))
-  const paths = Buffer.from(files.map(({ source, target }) => `${source}\0${target}\0`).join(''))
+  const paths = Buffer.concat(files.flatMap(({ source, target }) => [source, target].flatMap(path => [Buffer.from(path as string), terminator])))
   return new Promise(resolve => addon.copySmallFiles(paths, clone, results, () => resolve(results)))
 }
