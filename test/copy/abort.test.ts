@@ -108,3 +108,16 @@ for (const engine of ['uring', 'threads'] as const) {
     t.equal(readFileSync(target, 'utf8'), 'precious')
   }, engine === 'uring' && notUring)
 }
+
+ringTest('a signal that many copies share has few listeners', async t => {
+  const directory = t.testdir()
+  const source = makeFile(join(directory, 'source'), 100_000)
+  const warnings: Error[] = []
+  const warned = (warning: Error): void => { warnings.push(warning) }
+  process.on('warning', warned)
+  const { signal } = new AbortController()
+  await Promise.all(Array.from({ length: 50 }, (_, i) => copyFile(source.path, join(directory, `${i}`), { signal, atomic: true, reflink: 'never' })))
+  await setImmediate()
+  process.off('warning', warned)
+  t.same(warnings, [])
+})

@@ -33,6 +33,16 @@ t.test('a tree is copied with its modes, links and holes', async t => {
   execFileSync('chmod', ['-R', 'u+w', dir])
 })
 
+t.test('files that are copied and verified at once listen to one signal together: nothing warns', async t => {
+  const dir = t.testdir({ source: {} })
+  for (let i = 0; i < 40; i++) writeFileSync(join(dir, 'source', `file-${i}`), patterned(200_000, i + 1))
+  for (const options of [['--verify'], ['--preserve', '--fsync', '--verify'], ['--limit', '1G']]) {
+    const { code, stderr } = await copy(['-r', '-q', '--force', ...options, join(dir, 'source'), join(dir, 'target')])
+    t.same({ code, stderr }, { code: 0, stderr: '' }, options.join(' '))
+    execFileSync('rm', ['-r', join(dir, 'target')])
+  }
+})
+
 t.test('several sources go into a directory, and only there', async t => {
   const dir = t.testdir({ one: '1', two: '22', into: {} })
   const at = (name: string): string => join(dir, name)
