@@ -44,7 +44,7 @@ export interface CopyOptions {
   clone?: boolean
   /**
    * Past the page cache (O_DIRECT). 'prefer' copies through it where the file system refuses that; true fails with
-   * EINVAL there. Default false.
+   * EINVAL there, and for a target that is no regular file. Default false.
    */
   direct?: boolean | 'prefer'
   /** Resolve only when the target is on the disk (fsync). Default false. */

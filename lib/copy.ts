@@ -101,7 +101,8 @@ class FileCopy {
     const { plan } = this
     const { file, facts } = this.#target
     const [sourceSeeks, targetSeeks] = [seeks(from), seeks(facts!)]
-    const direct = plan.direct !== false && await this.#setDirect(source.fd, file!.fd, sourceSeeks && targetSeeks)
+    // The last unit of a target is written as a whole, and of what is no file the rest of it could not be cut off.
+    const direct = plan.direct !== false && await this.#setDirect(source.fd, file!.fd, sourceSeeks && facts!.isFile())
     const files: Files = {
       ring: plan.ring, source, target: file!, sourcePath: this.sourcePath, targetPath: this.targetPath, sourceSeeks, targetSeeks,
       alignment: direct ? directUnitMin : 1, uncached: plan.dropCache && !direct && plan.ring.engine.kind === 'uring', operations: 0
