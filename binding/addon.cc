@@ -21,6 +21,7 @@ Napi::Value inspect(const Napi::CallbackInfo& info) {
   out[2] = static_cast<double>(facts.size);
   out[3] = static_cast<double>(facts.position);
   out[4] = static_cast<double>(facts.direct_alignment);
+  out[5] = facts.block;
   return Napi::Number::New(info.Env(), error);
 }
 

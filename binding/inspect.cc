@@ -4,7 +4,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/stat.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +29,14 @@ int64_t direct_alignment(const struct statx& found) {
   return offset == 0 ? 0 : std::max(offset, word_at(found, uapi::statx_dio_mem_align));
 }
 
+// What statx does not say of one: its size, and before Linux 6.11 the bytes of its sectors.
+void inspect_block_device(int fd, FileFacts& facts) {
+  uint64_t bytes;
+  if (ioctl(fd, BLKGETSIZE64, &bytes) == 0) facts.size = static_cast<int64_t>(bytes);
+  int sector;
+  if (facts.direct_alignment < 0 && ioctl(fd, BLKSSZGET, &sector) == 0) facts.direct_alignment = sector;
+}
+
 }  // namespace
 
 int inspect(int fd, FileFacts& facts) {
@@ -38,10 +48,12 @@ int inspect(int fd, FileFacts& facts) {
   const int flags = fcntl(fd, F_GETFL);
   if (flags < 0) return -errno;
   facts.regular = S_ISREG(found.stx_mode);
+  facts.block = S_ISBLK(found.stx_mode);
   facts.append = (flags & O_APPEND) != 0;
   facts.size = static_cast<int64_t>(found.stx_size);
   facts.position = lseek(fd, 0, SEEK_CUR);
   facts.direct_alignment = direct_alignment(found);
+  if (facts.block) inspect_block_device(fd, facts);
   return 0;
 }
 

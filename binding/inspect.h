@@ -7,6 +7,7 @@ namespace uring {
 
 struct FileFacts {
   bool regular;
+  bool block;   // a block device
   bool append;  // opened with O_APPEND
   int64_t size;
   int64_t position;  // of the descriptor itself; -1 where there is none (pipes, terminals)

@@ -89,7 +89,7 @@ export function openDirect(
   if (addon instanceof Error) return refused('ERR_DLOPEN_FAILED', 'without the addon memory cannot be aligned')
   const facts = inspectFile(addon, fd)
   if (typeof facts === 'number') return refused(errnoError(facts, 'fstat').code, 'the file cannot be looked at')
-  if (!facts.regular) return refused('EINVAL', 'it is no regular file')
+  if (!facts.regular && !facts.block) return refused('EINVAL', 'it is neither a regular file nor a block device')
   if (facts.append) return refused('EINVAL', 'what is appended begins wherever the file ends')
   if (facts.directAlignment === 0) return refused('EINVAL', 'the file system has no direct IO for this file')
   const unit = Math.max(directUnitMin, facts.directAlignment)

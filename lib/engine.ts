@@ -52,6 +52,8 @@ export interface OpenFile {
 /** What a window must know of a file to plan its operations. */
 export interface FileFacts {
   regular: boolean
+  /** A block device. */
+  block: boolean
   /** Opened with O_APPEND. */
   append: boolean
   /** In bytes; a hint, for files grow and shrink. */
@@ -63,7 +65,7 @@ export interface FileFacts {
 }
 
 /** What is known of a file before anyone has looked. */
-export const noFacts: FileFacts = { regular: false, append: false, size: 0, position: -1, directAlignment: -1 }
+export const noFacts: FileFacts = { regular: false, block: false, append: false, size: 0, position: -1, directAlignment: -1 }
 
 /** Memory of an engine's that is filled and emptied again and again. */
 export interface EngineBuffer {

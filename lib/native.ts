@@ -120,7 +120,7 @@ export interface NativeAddon {
   stamp: string
   /** Reads a byte by a ring of its own. 0 or a negative errno. */
   firstRead(): number
-  /** Writes [regular, append, size, position, directAlignment] of a descriptor to `out`. 0 or a negative errno. */
+  /** Writes [regular, append, size, position, directAlignment, block] of a descriptor to `out`. 0 or a negative errno. */
   inspect(fd: number, out: Float64Array): number
   /** How many bytes memory begins behind a boundary of 4 KiB. */
   pageOffset(memory: Uint8Array): number
@@ -140,14 +140,14 @@ export interface NativeAddon {
 /** In the order of `FileCall` in binding/file_calls.h, which says what each does. */
 export const FileCall = { extents: 0, clone: 1, copyXattrs: 2, copyTimes: 3, dropCache: 4, setDirect: 5, preallocate: 6 } as const
 
-const inspected = new Float64Array(5)
+const inspected = new Float64Array(6)
 
 /** What the kernel tells of a descriptor, or a negative errno. */
 export function inspectFile(addon: NativeAddon, fd: number): FileFacts | number {
   const error = addon.inspect(fd, inspected)
   if (error < 0) return error
-  const [regular, append, size, position, directAlignment] = inspected
-  return { regular: regular === 1, append: append === 1, size, position, directAlignment }
+  const [regular, append, size, position, directAlignment, block] = inspected
+  return { regular: regular === 1, block: block === 1, append: append === 1, size, position, directAlignment }
 }
 
 /** The package's folder: this file runs from lib/ or from dist/lib/. */

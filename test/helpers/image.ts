@@ -62,6 +62,27 @@ export function withExt4(t: Test, megabytes: number, cutTo: number | null, body:
   })
 }
 
+/**
+ * Lends a block device over a file with the given content, or skips visibly.
+ * @param sector bytes that it reads and writes at once
+ */
+export async function withLoopDevice(t: Test, content: Uint8Array, sector: number, body: (device: string) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'uring-streams-loop-'))
+  const path = join(directory, 'image')
+  writeFileSync(path, content)
+  let device = ''
+  const refused = thrown(() => {
+    device = execFileSync('losetup', ['--find', '--show', '--sector-size', `${sector}`, path], { stdio: 'pipe', encoding: 'utf8' }).trim()
+  })
+  try {
+    if (refused === undefined) await body(device)
+    else t.pass('a loop device', { skip: `it cannot be made here: ${refused.message.trim().split('\n').at(-1)}` })
+  } finally {
+    if (refused === undefined) sh('losetup', ['--detach', device])
+    rmSync(directory, { recursive: true })
+  }
+}
+
 /** Lends a file system in memory, or skips visibly. */
 export async function withMemory(t: Test, type: 'tmpfs' | 'ramfs', body: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), `uring-streams-${type}-`))

@@ -85,6 +85,17 @@ TEST("a directory and a device are not regular") {
   CHECK(!facts_of("/dev/null", O_RDONLY).regular);
 }
 
+TEST("a block device has a size, the boundaries of direct IO, and is not regular") {
+  const int fd = open("/dev/loop0", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;  // none here, or not for us; test/direct makes one
+  const FileFacts facts = facts_of(fd);
+  CHECK(facts.block);
+  CHECK(!facts.regular);
+  CHECK(facts.size >= 0);
+  CHECK(facts.direct_alignment >= 512);
+  close(fd);
+}
+
 TEST("a file of /proc is regular, of size 0, and has content all the same") {
   const int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
   const FileFacts facts = facts_of(fd);
