@@ -115,15 +115,22 @@ int64_t set_direct(int source, int target, std::span<int64_t> numbers) {
   return 0;
 }
 
+int64_t allocate(int fd, std::span<const int64_t> numbers) {
+  const auto mode = static_cast<int>(numbers[2]);
+  // Too much would end the process (SIGXFSZ); a write that is too much says so.
+  rlimit limit;
+  if (getrlimit(RLIMIT_FSIZE, &limit) < 0) return -errno;
+  const bool grows = (mode & FALLOC_FL_KEEP_SIZE) == 0;
+  if (grows && static_cast<uint64_t>(numbers[0] + numbers[1]) > limit.rlim_cur) return -EFBIG;
+  return fallocate(fd, mode, numbers[0], numbers[1]) < 0 ? -errno : 0;
+}
+
 int64_t preallocate(int fd, std::span<int64_t> numbers) {
   struct statfs system;
   if (fstatfs(fd, &system) < 0) return -errno;
   if (system.f_type != EXT4_SUPER_MAGIC) return -EOPNOTSUPP;
-  // Too much would end the process (SIGXFSZ); a write that is too much says so.
-  rlimit limit;
-  if (getrlimit(RLIMIT_FSIZE, &limit) < 0) return -errno;
-  if (static_cast<uint64_t>(numbers[0] + numbers[1]) > limit.rlim_cur) return -EFBIG;
-  return fallocate(fd, numbers[2] ? 0 : FALLOC_FL_KEEP_SIZE, numbers[0], numbers[1]) < 0 ? -errno : 0;
+  numbers[2] = numbers[2] != 0 ? 0 : FALLOC_FL_KEEP_SIZE;
+  return allocate(fd, numbers);
 }
 
 int64_t file_call(FileCall call, int source, int target, std::span<int64_t> numbers) {
@@ -135,6 +142,7 @@ int64_t file_call(FileCall call, int source, int target, std::span<int64_t> numb
     case FileCall::drop_cache: return drop_cache(source);
     case FileCall::set_direct: return set_direct(source, target, numbers);
     case FileCall::preallocate: return preallocate(source, numbers);
+    case FileCall::allocate: return allocate(source, numbers);
   }
   return -EINVAL;
 }

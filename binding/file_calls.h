@@ -14,7 +14,8 @@ enum class FileCall : uint32_t {
   copy_times,
   drop_cache,
   set_direct,
-  preallocate
+  preallocate,
+  allocate
 };
 
 // What is called with which arguments: `source` and `target` are descriptors, `numbers` go in and out.
@@ -42,6 +43,9 @@ int64_t set_direct(int source, int target, std::span<int64_t> numbers);
 // large. Only where that was measured to pay: on ext4 a copy took three quarters of the time; elsewhere it may cost more
 // than time (btrfs compresses nothing that was allocated before). 0 or -errno.
 int64_t preallocate(int fd, std::span<int64_t> numbers);
+
+// fallocate(2) of numbers[1] bytes from numbers[0] on, with the mode numbers[2], on whatever has it. 0 or -errno.
+int64_t allocate(int fd, std::span<const int64_t> numbers);
 
 // Gives the pages of a file back, once they are on the disk. 0 or -errno.
 int64_t drop_cache(int fd);

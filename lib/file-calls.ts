@@ -55,6 +55,11 @@ export function preallocate(fd: number, start: number, length: number, extend: b
   return fileCall(FileCall.preallocate, fd, -1, Float64Array.of(start, length, Number(extend)))
 }
 
+/** fallocate(2). */
+export function allocate(fd: number, start: number, length: number, mode: number): Promise<number> {
+  return fileCall(FileCall.allocate, fd, -1, Float64Array.of(start, length, mode))
+}
+
 /** Past the page cache with both files, or with none. `refused` is then the descriptor that cannot. */
 export async function setDirect(source: number, target: number): Promise<{ result: number, refused: number }> {
   const numbers = Float64Array.of(target)

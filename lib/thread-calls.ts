@@ -1,6 +1,7 @@
-/** Operations by node:fs that a caller's own `fs` has no part in. */
+/** Operations by node:fs, or the addon's own calls in libuv's threads, that a caller's own `fs` has no part in. */
 import type { BigIntStats } from 'node:fs'
 import fs from 'node:fs'
+import { allocate } from './file-calls.js'
 import type { Request } from './engine.js'
 import { Opcode } from './engine.js'
 import { writeStatx } from './statx.js'
@@ -20,6 +21,10 @@ const calls: Partial<Record<number, (request: Request, done: Done) => void>> = {
     else fs.fstat(request.file.fd, { bigint: true }, found)
   },
   [Opcode.ftruncate]: (request, done) => fs.ftruncate(request.file!.fd, Number(request.position), done),
+  [Opcode.fallocate](request, done) {
+    const { file, position, address, length } = request
+    void allocate(file!.fd, Number(position), address, length).then(result => done(null, result)) // which has no error that throws
+  },
   [Opcode.renameat](request, done) {
     const { second } = request
     fs.rename(request.path!, Buffer.from(second!.buffer, second!.byteOffset, second!.byteLength - 1), done)

@@ -24,7 +24,10 @@ export interface DurabilityOptions {
    * after an error or `destroy`, what was there stays as it was. Default false.
    */
   atomic?: boolean
-  /** Bytes of space to allocate when the file is open; at the end it is cut to what was written. */
+  /**
+   * Bytes of space to allocate when the file is open; at the end it is cut to what was written. Nothing is allocated where
+   * the file system cannot, nor without the addon.
+   */
   preallocate?: number
 }
 

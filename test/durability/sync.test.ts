@@ -5,7 +5,7 @@ import { createUringWriteStream } from '../../lib/index.js'
 import type { UringWriteStream } from '../../lib/index.js'
 import { notLinux } from '../helpers/descriptors.js'
 import { makeFile } from '../helpers/files.js'
-import { notUring, ringTest } from '../helpers/ring-state.js'
+import { notDirect, ringTest } from '../helpers/ring-state.js'
 import { patterned, seededFor } from '../helpers/seeded.js'
 import { closing, endAndClose, thrown, writeOne } from '../helpers/stream-events.js'
 
@@ -99,7 +99,7 @@ ringTest('preallocated space is there while the file is written, and cut at the 
       t.ok(readFileSync(path).equals(content.subarray(0, 5000)), 'of one that is destroyed as well')
     }
   }
-}, notUring)
+}, notDirect)
 
 ringTest('preallocation in a file that is longer cuts nothing off', async t => {
   const { path, content: before } = makeFile(join(t.testdir(), 'file'), 100_000)
@@ -116,7 +116,7 @@ ringTest('space that is not there fails the stream when it opens', async t => {
   t.match(error, { syscall: 'fallocate' })
   t.match(error!.code, /^(ENOSPC|EFBIG)$/)
   t.equal(statSync(path).size, 0, 'and nothing of it is left')
-}, notUring)
+}, notDirect)
 
 ringTest('several streams append whole chunks to one file', async t => {
   const random = seededFor(t)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { ops, probe, Ring } from '../../lib/index.js'
 import { makeFile } from '../helpers/files.js'
-import { notUring, ringTest } from '../helpers/ring-state.js'
+import { notDirect, notUring, ringTest } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
 import { shapeOf, thrown } from '../helpers/stream-events.js'
 
@@ -151,7 +151,7 @@ ringTest('fallocate extends a file, keeps its size, and punches holes', async t 
     const wanted = Buffer.concat([content.fill(0, 4096, 8192), Buffer.alloc(40_000 - content.length)])
     t.ok(readFileSync(path).equals(wanted))
   })
-}, notUring)
+}, notDirect)
 
 ringTest('fadvise is taken, and refused with EINVAL for advice there is not', async t => {
   await withFile(t, patterned(100_000), async fd => {
