@@ -13,8 +13,8 @@ arm64_node() {
   echo "$directory/package/bin/node"
 }
 
+# It is compiled for arm64 by npm run prebuild alone.
 arm64_addon() {
-  local addon=$package/prebuilds/linux-arm64/uring-streams.glibc.node
-  [ -e "$addon" ] || { echo "$addon is not there: npm run prebuild makes it" >&2; return 1; }
-  echo "$addon"
+  node "$package/binding/prebuild.js" --check || return
+  echo "$package/prebuilds/linux-arm64/uring-streams.glibc.node"
 }

@@ -51,13 +51,14 @@ kernel() {
 # What the tests run by, beside Node. The libraries are what these depend on.
 programs=(busybox-static coreutils grep sed util-linux util-linux-extra bsdutils mount diffutils dash libc6 libstdc++6 libgcc-s1 libasan8 libubsan1
   libacl1 libattr1 libblkid1 libcap-ng0 libcrypt1 libgmp10 libmount1 libpam0g libpcre2-8-0 libselinux1 libsmartcols1 libsystemd0
-  libtinfo6 libudev1 libuuid1 liblzma5 libzstd1 liblz4-1 libgcrypt20 libgpg-error0 libcap2 libaudit1)
+  libtinfo6 libudev1 libuuid1 liblzma5 libzstd1 liblz4-1 libgcrypt20 libgpg-error0 libcap2 libaudit1
+  e2fsprogs libcom-err2 libext2fs2 libss2 xfsprogs libinih1 liburcu8 btrfs-progs liblzo2-2 zlib1g)
 
-# The userland is of this machine's own release: the addon was linked against its libraries.
+# The userland is of this machine's own release: the addon was linked against its libraries. Another list of programs is another one.
 userland() {
   local release directory
   release=$(. /etc/os-release && echo "$VERSION_CODENAME")
-  directory=$cache/userland/$release-$1
+  directory=$cache/userland/$release-$1-$(echo "${programs[@]}" | cksum | cut -d ' ' -f 1)
   unpack "$release" "$1" "$directory" "${programs[@]}" || return
   echo "$directory"
 }

@@ -25,7 +25,7 @@ initramfs() {
   cp "$busybox" "$tree/bin/busybox"
   cp "$here/guest/init" "$tree/init"
   cp -r "$job" "$tree/job"
-  for path in $(modules_of "$kernel" virtio_pci virtio_blk ext4 loop | awk '!seen[$0]++'); do
+  for path in $(modules_of "$kernel" virtio_pci virtio_blk ext4 loop xfs btrfs | awk '!seen[$0]++'); do
     module "$path" > "$tree/modules/$((number++)).ko"
   done
   (cd "$tree" && find . | "$busybox_here" cpio -o -H newc 2> /dev/null) | gzip -1 > "$file"
