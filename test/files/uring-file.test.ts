@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { fstatSync, openSync, readFileSync, Stats, statSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, Stats, statSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { buffer as bytesOfStream } from 'node:stream/consumers'
 import { finished } from 'node:stream/promises'
@@ -9,7 +9,7 @@ import { isOpenOn } from '../helpers/descriptors.js'
 import { makeFifo, makeFile } from '../helpers/files.js'
 import { notUring, ringTest, withRing } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
-import { turns, until } from '../helpers/stream-events.js'
+import { thrown, turns, until } from '../helpers/stream-events.js'
 
 const ring = Ring.shared()
 
@@ -163,14 +163,16 @@ ringTest('a write that stops in the middle tells how much is written', async t =
   const controller = new AbortController()
   const words = patterned(100_000)
   const writing = file.write(words, { signal: controller.signal }).catch(error => error)
-  const { completed } = ring.stats()
-  await until(() => ring.stats().completed > completed && ring.stats().inFlight === 1) // the FIFO is full
+  // The FIFO is full when there is a first byte. Old kernels (5.10) wait within one write then, newer ones have ended it short.
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  await until(() => thrown(() => readSync(reader, Buffer.alloc(1))) === undefined)
+  closeSync(reader)
   controller.abort()
   const { code, bytesWritten } = await writing
   t.equal(code, 'ABORT_ERR')
   t.ok(bytesWritten > 0 && bytesWritten < words.length)
   const { bytesRead, buffer } = await file.read(Buffer.alloc(words.length))
-  t.ok(buffer.subarray(0, bytesRead).equals(words.subarray(0, bytesWritten)))
+  t.ok(buffer.subarray(0, bytesRead).equals(words.subarray(1, bytesWritten)))
   await file.close()
 }, notUring)
 
