@@ -13,8 +13,8 @@ import { seededFor } from '../helpers/seeded.js'
 import { isVersion, versionOf } from './versions.js'
 
 const writer = fileURLToPath(new URL('fixtures/atomic-writer.js', import.meta.url))
-// The threads engine replaces files by the same steps: fewer will do.
-const kills = notUring ? 48 : 200
+/** Fewer where each takes seconds to start, and on threads, which replace files by the same steps. */
+const kills = (notUring ? 40 : 200) / patience
 /** So many children at once. */
 const lanes = 4
 
@@ -30,7 +30,7 @@ async function killWriters(t: Test, directory: string, random: Seeded, found: Fo
     })
     const closed = once(child, 'close')
     await once(child.stdout, 'data')
-    await setTimeout(random.between(0, 20)) // any point of the first versions
+    await setTimeout(random.between(0, 20 * patience)) // any point of the first versions
     child.kill('SIGKILL')
     await closed
     const content = readFileSync(path)
