@@ -6,7 +6,7 @@ import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFil
 import { noFacts, Opcode } from './engine.js'
 import { errnoError, invalidState } from './errors.js'
 import { HeapBuffer } from './heap-buffer.js'
-import { closesLate } from './kernel.js'
+import { closesLate, keepsFiles } from './kernel.js'
 import type { NativeAddon, NativeEngine, Setup, SharedMemory } from './native.js'
 import { arenaBytes, completionWords, Counter, descriptorWords, inspectFile, setupWords, Word } from './native.js'
 import type { WorkerLimits } from './options.js'
@@ -55,13 +55,16 @@ export class UringEngine implements Engine {
   /** Operations are polled for: not every file can do that. */
   readonly #polled: boolean
   readonly #closesLate = closesLate()
+  readonly #keepsFiles: boolean
+  #filesInUse = 0
 
   /** @throws an error of `io_uring_setup` or `io_uring_register` */
   constructor(readonly addon: NativeAddon, readonly owner: EngineOwner, setup: Setup, workers: WorkerLimits | null) {
     this.#native = new addon.Engine()
     const granted = this.#native.open(setupWords(setup))
     if (granted < 0) throw errnoError(granted, 'io_uring_setup')
-    const { sqEntries, setupFlags, ringFd } = this.#native.facts()
+    const { sqEntries, setupFlags, features, ringFd } = this.#native.facts()
+    this.#keepsFiles = keepsFiles(features)
     this.setupFlags = setupFlags
     this.ringFd = ringFd
     this.#polled = (setupFlags & IORING_SETUP_IOPOLL) !== 0
@@ -163,7 +166,8 @@ export class UringEngine implements Engine {
   }
 
   install(fd: number): OpenFile {
-    return { fd, index: this.#native.installFile(fd), engine: this }
+    this.#filesInUse++
+    return { fd, index: this.#keepsFiles ? -1 : this.#native.installFile(fd), engine: this }
   }
 
   using(file: OpenFile): boolean {
@@ -182,6 +186,7 @@ export class UringEngine implements Engine {
   }
 
   forget(file: OpenFile): void {
+    this.#filesInUse--
     if (file.index >= 0 && !this.#closed) this.#native.removeFile(file.index)
   }
 
@@ -240,7 +245,7 @@ export class UringEngine implements Engine {
       wakeups: counters[Counter.wakeups],
       largestBatch: counters[Counter.largestBatch],
       buffersInUse: this.#buffersInUse,
-      filesInUse: this.#closed ? 0 : this.#native.facts().filesInUse
+      filesInUse: this.#closed ? 0 : this.#filesInUse
     }
   }
 

@@ -2,7 +2,7 @@
 import { release } from 'node:os'
 import { allOperations } from './engine.js'
 import { errnoError } from './errors.js'
-import { closesLate } from './kernel.js'
+import { closesLate, keepsFiles } from './kernel.js'
 import type { NativeAddon, NativeEngine } from './native.js'
 import { loadNative, ordinary, setupWords } from './native.js'
 import type { Restrictions } from './restrictions.js'
@@ -64,6 +64,7 @@ export interface Probe {
   features: {
     setupFlags: number
     features: number
+    /** Whether files are put into the ring's table: not where that keeps them when they are closed (before Linux 6.14). */
     fixedFiles: boolean
     registeredBuffers: boolean
     /** Whether files are closed by the ring: not where its close returns too early (before Linux 5.15.90, and 5.16 to 6.0). */
@@ -112,6 +113,9 @@ export function probe(): Probe {
   engine.close(() => {})
   return {
     available: true, reason: '', code: '', kernel, operations, memlock, restrictions,
-    features: { setupFlags, features, fixedFiles, registeredBuffers: registeredSegments > 0, closesByRing: !closesLate() }
+    features: {
+      setupFlags, features, fixedFiles: fixedFiles && !keepsFiles(features), registeredBuffers: registeredSegments > 0,
+      closesByRing: !closesLate()
+    }
   }
 }
