@@ -1,6 +1,6 @@
 // copyFile: file systems that are full, broken, read-only, or share blocks.
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { copyFile, Ring } from '../../lib/index.js'
@@ -8,7 +8,7 @@ import type { CopyOptions } from '../../lib/index.js'
 import { sha256OfFile } from '../helpers/copy-tool.js'
 import { notLinux } from '../helpers/descriptors.js'
 import { makeFile } from '../helpers/files.js'
-import { withImage } from '../helpers/image.js'
+import { resizeDisk, withImage } from '../helpers/image.js'
 import { notUring, ringTest } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
 
@@ -54,19 +54,19 @@ for (const engine of ['uring', 'threads'] as const) {
 
   ringTest(`a source whose disk breaks in the middle: EIO of the read, and no target (${engine})`, async t => {
     const outside = t.testdir()
-    await withImage(t, ext4, 64, async ({ folder, path }) => {
-      const source = makeFile(join(folder, 'source'), 24 * MiB)
+    await withImage(t, ext4, 64, async image => {
+      const source = makeFile(join(image.folder, 'source'), 24 * MiB)
       const target = join(outside, 'target')
       writeFileSync(target, 'old')
       forget(source.path)
-      truncateSync(path, brokenAt(source.path))
+      resizeDisk(image, brokenAt(source.path))
       t.match(await failure(source.path, target, { engine }), { code: 'EIO', syscall: 'read', path: source.path, dest: target })
       t.notOk(existsSync(target))
       writeFileSync(target, 'precious')
       t.match(await failure(source.path, target, { engine, atomic: true }), { code: 'EIO', syscall: 'read' })
       t.equal(readFileSync(target, 'utf8'), 'precious')
       t.same(readdirSync(outside), ['target'])
-      truncateSync(path, 64 * MiB) // so that it can be unmounted
+      resizeDisk(image, 64 * MiB) // so that it can be unmounted
     })
   }, skip)
 

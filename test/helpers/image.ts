@@ -54,12 +54,16 @@ export function withExt4(t: Test, megabytes: number, cutTo: number | null, body:
   const make = ['mkfs.ext4', '-q', '-F', '-m', '0', '-O', '^has_journal']
   return withImage(t, make, megabytes, ({ folder, path }) => {
     rmdirSync(join(folder, 'lost+found'))
-    if (cutTo !== null) {
-      truncateSync(path, cutTo * 1024 * 1024)
-      sh('losetup', ['-c', execFileSync('findmnt', ['-n', '-o', 'SOURCE', folder], { encoding: 'utf8' }).trim()])
-    }
+    if (cutTo !== null) resizeDisk({ folder, path }, cutTo * 1024 * 1024)
     return body(folder)
   })
+}
+
+/** Cuts the disk under a file system: what lies behind can be neither read nor written, EIO; or gives it its length again. */
+export function resizeDisk({ folder, path }: Image, bytes: number): void {
+  truncateSync(path, bytes)
+  // The device has to know: old kernels (5.10) read zeros where its file has ended.
+  sh('losetup', ['-c', execFileSync('findmnt', ['-n', '-o', 'SOURCE', folder], { encoding: 'utf8' }).trim()])
 }
 
 /**
