@@ -17,7 +17,7 @@ export class RegisteredFile implements OpenFile {
     return this.file.fd
   }
 
-  /** Its place in the ring's table; -1 where that is full or refused: operations use the descriptor then. */
+  /** Its place in the ring's table; -1 where that is full, refused or not used (`probe()` tells): operations use the descriptor then. */
   get index(): number {
     return this.file.index
   }

@@ -162,8 +162,8 @@ export class Ring extends Admission {
 
   /**
    * Makes open descriptors known to the kernel once, instead of at each operation. They must stay open until they are
-   * unregistered. Where the ring's table is full (it has 256 places, which streams and UringFiles use, too), operations
-   * use the descriptor as it is.
+   * unregistered. Where the ring's table is full (it has 256 places, which streams and UringFiles use, too), and before
+   * Linux 6.14, operations use the descriptor as it is.
    * @throws EBADF
    */
   registerFiles(fds: readonly number[]): RegisteredFile[] {

@@ -23,7 +23,7 @@ export function doctor(probed: Probe = probe(), engine: string = Ring.shared().s
       ['set-up flags', setupFlags.filter((_, bit) => (features.setupFlags & 2 ** bit) !== 0).join(' ') || 'none'],
       ['operations missing', operations === null ? 'this kernel does not tell' : operations.missing.join(', ') || 'none'],
       ['registered buffers', `${features.registeredBuffers ? 'yes' : `no, ${moreLocked}`} (limit: ${limitOf(probed)})`],
-      ['fixed files', features.fixedFiles ? 'yes' : 'no: plain descriptors are used'],
+      ['fixed files', features.fixedFiles ? 'yes' : 'no: plain descriptors are used, as before Linux 6.14 a table keeps what is closed'],
       ['files are closed', features.closesByRing ? 'by the ring' : 'by threads: the ring\'s close returns too early before Linux 5.15.90, and from 5.16 to 6.0']
     )
   }
