@@ -44,8 +44,8 @@ export class Pipeline {
   /** Copies all. Resolves with the position where the source ended, when nothing is in flight any more. */
   async run(): Promise<number> {
     const parallel = this.files.sourceSeeks && this.files.targetSeeks && this.size > 0
-    const { ring: { engine }, alignment } = this.files
-    const direct = alignment > 1
+    const { ring: { engine }, units } = this.files
+    const direct = units.read > 1
     const chunk = this.#chunk(this.plan.chunkSize ?? chunkSizeDefault)
     const depth = this.plan.depth ?? (direct ? depthDirect : depthDefault)
     const count = parallel ? Math.min(depth, Math.ceil(this.size / chunk)) : 1
@@ -76,9 +76,9 @@ export class Pipeline {
 
   #chunk(wanted: number): number {
     const { bytesPerSecondMax } = this.plan
-    const { alignment } = this.files
+    const { units } = this.files
     const pace = Math.max(paceBytesMin, Math.floor(bytesPerSecondMax * paceSeconds / paceBytesMin) * paceBytesMin)
-    return ceilTo(alignment, Math.min(wanted, pace, this.size > 0 ? this.size : Infinity))
+    return ceilTo(units.read, Math.min(wanted, pace, this.size > 0 ? this.size : Infinity))
   }
 
   /** What the source held when it was opened, without its holes. */
@@ -117,14 +117,14 @@ export class Pipeline {
 
   /** The same one for as long as it has anything left: each lane asks, and takes a piece. */
   async * #ranges(chunk: number): AsyncGenerator<CopyRange> {
-    const { alignment, source } = this.files
+    const { units: { read: unit }, source } = this.files
     let done = 0
     for await (const data of dataOf(source.fd, 0, this.size)) {
-      const from = Math.max(done, floorTo(alignment, data.start))
+      const from = Math.max(done, floorTo(unit, data.start))
       this.#passed(from - done) // a hole
       if (data.end - from >= allocatedBytesMin) await this.#allocate(from, data.end)
       // What is left of the last unit is no transfer for lanes that go on by themselves: it is not whole.
-      const last = Math.max(from, floorTo(alignment, data.end))
+      const last = Math.max(from, floorTo(unit, data.end))
       for (const [start, end] of [[from, last], [last, data.end]]) {
         const range = this.#range = new CopyRange(start, Math.min(end, this.#end), chunk)
         while (!range.exhausted) yield range
@@ -138,9 +138,9 @@ export class Pipeline {
 
   /** A file system that refuses, or is full, is written to all the same: that will say what is wrong. */
   async #allocate(start: number, end: number): Promise<void> {
-    const { alignment, target } = this.files
+    const { units, target } = this.files
     // Direct writes behind a file's end wait for each other.
-    const done = await preallocate(target.fd, start, end - start, alignment > 1)
+    const done = await preallocate(target.fd, start, end - start, units.write > 1)
     if (done >= 0) this.allocated = end
   }
 
@@ -153,9 +153,14 @@ export class Pipeline {
 
   /** What the source has got since, or all of one that does not know its size; until a read says that there is no more. */
   async #copyRest(from: number, chunk: number): Promise<void> {
-    const { alignment, sourceSeeks } = this.files
-    let position = floorTo(alignment, from)
+    const { units, sourceSeeks } = this.files
+    let position = floorTo(units.read, from)
     let known = from - position
+    // A last unit that may be a hole is not read again, and written, to see that it is the last.
+    if (known > 0 && fstatSync(this.files.source.fd).size === from) {
+      this.#end = from
+      return
+    }
     while (!this.#stop.signal.aborted) {
       await this.#pace(chunk)
       if (this.#stop.signal.aborted) return

@@ -1,5 +1,6 @@
 /** The reads and writes of a copy. */
 import { constants } from 'node:os'
+import type { Units } from './copy-direct.js'
 import { CopyPiece } from './copy-range.js'
 import type { CopyRange } from './copy-range.js'
 import { ceilTo, floorTo } from './direct.js'
@@ -68,8 +69,8 @@ export interface Files {
   /** Whether reads and writes have positions; pipes and terminals have none. */
   sourceSeeks: boolean
   targetSeeks: boolean
-  /** Lengths of reads and writes are rounded up to multiples of it; 1 but for direct ones. */
-  alignment: number
+  /** Lengths of reads and writes are rounded up to multiples of them. */
+  units: Units
   /** Pages are not to be left in the cache; false as soon as the kernel has said that it cannot do that by itself. */
   uncached: boolean
   /** Reads and writes that were started. */
@@ -99,7 +100,7 @@ export class Lane {
    */
   async carry(position: number, length: number, linked = false, range: CopyRange | null = null): Promise<Carried> {
     this.#piece.set(position, length)
-    const whole = length % this.files.alignment === 0
+    const whole = length % this.files.units.read === 0
     const { got, written } = linked && whole ? await this.#carryLinked(range) : { got: await this.#readPiece(), written: 0 }
     const piece = { position: this.#piece.position, length: this.#piece.length }
     const all = await this.#readRest(piece.position, piece.length, got)
@@ -108,15 +109,15 @@ export class Lane {
   }
 
   async #readPiece(): Promise<number> {
-    const { alignment, sourcePath } = this.files
-    return checked(await this.#readSome(this.#piece.position, 0, ceilTo(alignment, this.#piece.length)), 'read', sourcePath)
+    const { units: { read: unit }, sourcePath } = this.files
+    return checked(await this.#readSome(this.#piece.position, 0, ceilTo(unit, this.#piece.length)), 'read', sourcePath)
   }
 
   /** A pipe gives what it has, and the next piece is the next; a file that gives less has ended, or was interrupted. */
   async #readRest(position: number, length: number, got: number): Promise<number> {
-    const { alignment, sourceSeeks, sourcePath } = this.files
-    while (sourceSeeks && got > 0 && got < length && got % alignment === 0) {
-      const more = checked(await this.#readSome(position + got, got, ceilTo(alignment, length) - got), 'read', sourcePath)
+    const { units: { read: unit }, sourceSeeks, sourcePath } = this.files
+    while (sourceSeeks && got > 0 && got < length && got % unit === 0) {
+      const more = checked(await this.#readSome(position + got, got, ceilTo(unit, length) - got), 'read', sourcePath)
       if (more === 0) break
       got += more
     }
@@ -144,13 +145,13 @@ export class Lane {
   }
 
   async #writeAll(position: number, written: number, length: number): Promise<void> {
-    const { alignment, targetPath } = this.files
+    const { units: { write: unit }, targetPath } = this.files
     // Past the end of a file whose size is no multiple: cut off when the copy is done.
-    const end = ceilTo(alignment, length)
+    const end = ceilTo(unit, length)
     let done = written
     while (done < end) {
       const moved = checked(await this.#writeSome(position + done, done, end - done), 'write', targetPath)
-      const whole = done + moved === end ? moved : floorTo(alignment, moved)
+      const whole = done + moved === end ? moved : floorTo(unit, moved)
       if (whole === 0) throw errnoError(-EIO, 'write', targetPath)
       done += whole
     }

@@ -6,26 +6,29 @@ import { promisify } from 'node:util'
 import { onAbort } from './abort.js'
 import type { CopyOptions, CopyPlan } from './copy-options.js'
 import { copyPlan } from './copy-options.js'
+import { chooseUnits } from './copy-direct.js'
 import { Pipeline, progressOf } from './copy-pipeline.js'
 import { CopyTarget } from './copy-target.js'
 import type { Files } from './copy-transfer.js'
-import { directUnitMin } from './direct.js'
 import type { OpenFile } from './engine.js'
 import type { SystemError } from './errors.js'
 import { abortError, errnoError } from './errors.js'
-import { cloneFile, copyTimes, copyXattrs, dropCache, setDirect } from './file-calls.js'
+import { cloneFile, copyTimes, copyXattrs, dropCache } from './file-calls.js'
 import { closeFile, openFile } from './open-files.js'
 import type { PathLike } from './path.js'
 import { validPath } from './path.js'
 
-const { EINVAL, EISDIR, ENOSYS, EXDEV } = os.errno
+const { EISDIR, ENOSYS, EXDEV } = os.errno
 type Path = string | Buffer
 
 export interface CopyResult {
   /** Of the target. */
   bytes: number
   seconds: number
-  /** 'clone': blocks are shared; 'direct': past the page cache; 'buffered': through it. */
+  /**
+   * 'clone': blocks are shared; 'direct': past the page cache; 'buffered': through it, though of a large source that is
+   * not there (Linux 6.5) only the target is.
+   */
   method: 'clone' | 'direct' | 'buffered'
   /** Reads and writes that were needed. */
   operations: number
@@ -102,10 +105,13 @@ class FileCopy {
     const { file, facts } = this.#target
     const [sourceSeeks, targetSeeks] = [seeks(from), seeks(facts!)]
     // The last unit of a target is written as a whole, and of what is no file the rest of it could not be cut off.
-    const direct = plan.direct !== false && await this.#setDirect(source.fd, file!.fd, sourceSeeks && facts!.isFile())
+    const units = await chooseUnits(plan,
+      { fd: source.fd, path: this.sourcePath, suits: sourceSeeks, size: Number(from.size) },
+      { fd: file!.fd, path: this.targetPath, suits: facts!.isFile(), size: 0 })
+    const direct = units.write > 1
     const files: Files = {
       ring: plan.ring, source, target: file!, sourcePath: this.sourcePath, targetPath: this.targetPath, sourceSeeks, targetSeeks,
-      alignment: direct ? directUnitMin : 1, uncached: plan.dropCache && !direct && plan.ring.engine.kind === 'uring', operations: 0
+      units, uncached: plan.dropCache && !direct && plan.ring.engine.kind === 'uring', operations: 0
     }
     this.#pipeline = new Pipeline(files, plan, from.isFile() ? Number(from.size) : 0)
     this.#throwIfAborted()
@@ -122,16 +128,6 @@ class FileCopy {
   async #settleSize(fd: number, bytes: number, allocated: number): Promise<void> {
     const { size } = fstatSync(fd, { bigint: true })
     if (size !== BigInt(bytes) || allocated > bytes) await this.#target.truncate(bytes)
-  }
-
-  /** @throws EINVAL where a file system refuses and that is not to be put up with */
-  async #setDirect(source: number, target: number, possible: boolean): Promise<boolean> {
-    const able = possible && this.plan.ring.engine.aligns
-    const { result, refused } = able ? await setDirect(source, target) : { result: -EINVAL, refused: target }
-    if (result >= 0 || this.plan.direct === 'prefer') return result >= 0
-    const error = errnoError(result, 'fcntl', refused === source ? this.sourcePath : this.targetPath)
-    error.message += ' (no direct IO there)'
-    throw error
   }
 
   async #preserve(source: OpenFile, from: BigIntStats): Promise<void> {

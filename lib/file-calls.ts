@@ -60,6 +60,11 @@ export function allocate(fd: number, start: number, length: number, mode: number
   return fileCall(FileCall.allocate, fd, -1, Float64Array.of(start, length, mode))
 }
 
+/** Bytes of the first `size` that are in the page cache. Linux 6.5. */
+export function cachedBytes(fd: number, size: number): Promise<number> {
+  return fileCall(FileCall.cachedBytes, fd, -1, Float64Array.of(size))
+}
+
 /** Past the page cache with both files, or with none. `refused` is then the descriptor that cannot. */
 export async function setDirect(source: number, target: number): Promise<{ result: number, refused: number }> {
   const numbers = Float64Array.of(target)

@@ -1,0 +1,67 @@
+// A large source that is not in the page cache is read past it.
+import { execFileSync } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { cachedBytes } from '../../lib/file-calls.js'
+import { copyFile, Ring } from '../../lib/index.js'
+import { inspectFile, loadNative } from '../../lib/native.js'
+import { makeFile } from '../helpers/files.js'
+import { notUring, ringTest } from '../helpers/ring-state.js'
+import { sha256 } from '../helpers/seeded.js'
+
+// Made once: its descriptors are no leak of the test that comes first.
+for (const engine of ['uring', 'threads'] as const) if (engine === 'threads' || !notUring) Ring.shared(engine)
+
+const size = 9_000_001
+
+async function cached(path: string): Promise<number> {
+  const fd = openSync(path, 'r')
+  const bytes = await cachedBytes(fd, size)
+  closeSync(fd)
+  return bytes
+}
+
+/** Its pages leave the page cache. */
+function forget(path: string): void {
+  execFileSync('sync', [path])
+  execFileSync('dd', [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none'])
+}
+
+/** Why a source cannot be known to be cold, or read past the page cache here; or false. */
+async function obstacle(path: string): Promise<string | false> {
+  const addon = loadNative()
+  if (addon instanceof Error) return 'there is no addon to look at the page cache'
+  const fd = openSync(path, 'r')
+  const facts = inspectFile(addon, fd)
+  closeSync(fd)
+  if (typeof facts === 'number' || facts.directAlignment <= 0) return 'this file system does not tell how direct reads are aligned'
+  forget(path)
+  const bytes = await cached(path)
+  return bytes < 0 ? 'this kernel does not tell what is cached' : bytes > 0 && 'this file system keeps its pages'
+}
+
+async function withSource(t: Test, body: (source: { path: string, content: Buffer }, target: string) => Promise<void>): Promise<void> {
+  const directory = t.testdir()
+  const source = makeFile(join(directory, 'source'), size)
+  const reason = await obstacle(source.path)
+  if (reason === false) await body(source, join(directory, 'target'))
+  else t.pass('a cold source', { skip: reason })
+}
+
+for (const engine of ['uring', 'threads'] as const) {
+  const skip = engine === 'uring' && notUring
+  ringTest(`a cold source stays cold (${engine})`, t => withSource(t, async ({ path, content }, target) => {
+    const { method, bytes } = await copyFile(path, target, { engine, reflink: 'never' })
+    t.same([method, bytes], ['buffered', size])
+    t.equal(await cached(path), 0)
+    t.equal(sha256(readFileSync(target)), sha256(content))
+  }), skip)
+
+  ringTest(`one of which much is in the page cache is read there (${engine})`, t => withSource(t, async ({ path, content }, target) => {
+    readFileSync(path)
+    await copyFile(path, target, { engine, reflink: 'never' })
+    t.ok(await cached(path) >= size)
+    t.equal(sha256(readFileSync(target)), sha256(content))
+  }), skip)
+}
