@@ -69,6 +69,7 @@ void EngineHost::turn() {
 // The whole batch reaches JavaScript: when a callback in its midst throws, the call after goes on there.
 void EngineHost::dispatch() {
   const Napi::HandleScope scope(env_);
+  wakeup_.called_back();
   dispatching_ = true;
   while (!closing_) {
     const uint32_t calls = header_[Shared::calls];

@@ -21,6 +21,8 @@ class Wakeup {
   // While referenced, the loop stays alive and sleeps until the ring has something.
   void reference();
   void unreference();
+  // To be called when JavaScript has run in a turn.
+  void called_back();
   // To be called at the end of each turn.
   void turn_ended() { source_->turn_ended(); }
   // Wakes the loop once more after a moment: the kernel was short of memory for a submission.
@@ -31,7 +33,7 @@ class Wakeup {
 
  private:
   static constexpr uint64_t retry_ms = 1;
-  static constexpr int handles = 4;
+  static constexpr int handles = 5;
 
   static void on_prepare(uv_prepare_t* handle);
   static void on_check(uv_check_t* handle);
@@ -44,6 +46,10 @@ class Wakeup {
   uv_prepare_t prepare_;
   uv_check_t check_;
   uv_timer_t retry_;
+  // What JavaScript stages in a prepare hook for another ring, whose own hook may have run already, must be submitted as
+  // well: the loop does not sleep before all hooks have run again. Another ring may be one of another copy of this addon.
+  uv_idle_t awake_;
+  bool preparing_ = false;
   Callback turn_ = nullptr;
   Callback closed_ = nullptr;
   void* context_ = nullptr;
