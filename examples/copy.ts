@@ -28,7 +28,7 @@ function isBrokenPipe(error: Error): boolean {
 
 async function tellPlan(options: CopyOptions): Promise<void> {
   const { directories, links, files, bytes } = await new Job(options).plan()
-  const lines = [...directories, ...links, ...files].map(({ source, target }) => `${plainLine(source)} -> ${plainLine(target)}\n`)
+  const lines = [...directories, ...links, ...files].map(({ source, target }) => `${plainLine(`${source}`)} -> ${plainLine(`${target}`)}\n`)
   await print(`${lines.join('')}${files.length} files, ${formatBytes(bytes)}\n`)
 }
 

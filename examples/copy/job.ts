@@ -64,7 +64,7 @@ export class Job {
     await symlink(to, target)
     if (!this.options.preserve) return
     await lchown(target, stats.uid, stats.gid)
-    await lutimes(target, stats.atime, stats.mtime)
+    await lutimes(target, stats.atimeMs / 1000, stats.mtimeMs / 1000) // a Date has milliseconds alone
   }
 
   /** At the end: what is made in a directory changes its times, and its mode may forbid that. */
@@ -72,7 +72,7 @@ export class Job {
     const { preserve } = this.options
     if (preserve) await chown(target, stats.uid, stats.gid)
     await chmod(target, preserve ? stats.mode & 0o7777 : stats.mode & 0o777 & ~process.umask())
-    if (preserve) await utimes(target, stats.atime, stats.mtime)
+    if (preserve) await utimes(target, stats.atimeMs / 1000, stats.mtimeMs / 1000)
   }
 }
 

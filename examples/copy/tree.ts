@@ -1,4 +1,5 @@
 /** What there is to copy of several sources, directories among them. */
+import { isUtf8 } from 'node:buffer'
 import type { Stats } from 'node:fs'
 import { lstatSync } from 'node:fs'
 import { lstat, readdir, realpath, stat } from 'node:fs/promises'
@@ -9,7 +10,10 @@ import { statIfThere } from './copy.js'
 
 const looksAtOnce = 100
 
-export interface Entry { source: string, target: string, stats: Stats }
+/** A string where it is UTF-8; other names are kept byte for byte. */
+export type Path = string | Buffer
+
+export interface Entry { source: Path, target: Path, stats: Stats }
 
 export interface Tree {
   /** Each before what is in it. */
@@ -40,15 +44,19 @@ export async function plan({ sources, source, target, recursive }: CopyOptions):
 async function add(tree: Tree, source: string, target: string, recursive: boolean): Promise<void> {
   // Links are copied as links, but only of a tree; else they are followed.
   const stats = await (recursive ? lstat(source) : stat(source)).catch(error => { throw named(error, source) })
+  if (stats.isDirectory()) {
+    if (!recursive) throw new Error(`EISDIR: illegal operation on a directory, read '${source}' (--recursive copies it)`)
+    await refuseInside(source, target)
+  }
   await addEntry(tree, { source, target, stats }, recursive)
 }
 
 async function addEntry(tree: Tree, entry: Entry, recursive: boolean): Promise<void> {
   const { source, stats } = entry
   if (stats.isSymbolicLink()) tree.links.push(entry)
-  else if (stats.isDirectory()) await addDirectory(tree, entry, recursive)
+  else if (stats.isDirectory()) await addDirectory(tree, entry)
   else if (stats.isFile() || !recursive) addFile(tree, entry)
-  else throw new Error(`'${source}' is neither a file, nor a directory, nor a link`)
+  else throw new Error(`'${source.toString()}' is neither a file, nor a directory, nor a link`)
 }
 
 function addFile(tree: Tree, entry: Entry): void {
@@ -56,16 +64,13 @@ function addFile(tree: Tree, entry: Entry): void {
   tree.bytes += entry.stats.isFile() ? entry.stats.size : 0
 }
 
-async function addDirectory(tree: Tree, entry: Entry, recursive: boolean): Promise<void> {
-  const { source, target } = entry
-  if (!recursive) throw new Error(`EISDIR: illegal operation on a directory, read '${source}' (--recursive copies it)`)
-  await refuseInside(source, target)
+async function addDirectory(tree: Tree, entry: Entry): Promise<void> {
   const found = [entry]
   let looked = 0
   for (let next; (next = found.shift()) !== undefined;) {
     tree.directories.push(next)
-    for (const each of await readdir(next.source, { withFileTypes: true })) {
-      const [from, to] = [join(next.source, each.name), join(next.target, each.name)]
+    for (const each of await readdir(next.source, { withFileTypes: true, encoding: 'buffer' })) {
+      const [from, to] = [inside(next.source, each.name), inside(next.target, each.name)]
       // A look by promise takes ten times as long; signals and progress have their turn now and then.
       if (++looked % looksAtOnce === 0) await setImmediate()
       const entry = { source: from, target: to, stats: lstatSync(from) }
@@ -73,6 +78,11 @@ async function addDirectory(tree: Tree, entry: Entry, recursive: boolean): Promi
       else await addEntry(tree, entry, true)
     }
   }
+}
+
+function inside(directory: Path, name: Buffer): Path {
+  if (typeof directory === 'string' && isUtf8(name)) return join(directory, name.toString())
+  return Buffer.concat([Buffer.from(directory as string), Buffer.from(sep), name])
 }
 
 /** A directory in itself would have no end. */

@@ -4,6 +4,7 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync, statSync, 
 import { join } from 'node:path'
 import t from 'tap'
 import { copy } from '../helpers/copy-tool.js'
+import { notLinux } from '../helpers/descriptors.js'
 import { patterned } from '../helpers/seeded.js'
 
 function makeTree(root: string): void {
@@ -73,9 +74,28 @@ t.test('--dry-run tells what would be done, and does nothing', async t => {
   t.notOk(existsSync(join(dir, 'target')))
 })
 
-t.test('--preserve keeps times, of directories too', async t => {
+t.test('--preserve keeps times, of directories and links too', async t => {
   const dir = t.testdir({ source: { inner: { file: 'x' } } })
-  for (const name of ['source', 'source/inner', 'source/inner/file']) execFileSync('touch', ['-d', '2001-02-03', join(dir, name)])
+  symlinkSync('file', join(dir, 'source/inner/link'))
+  const names = ['', 'inner', 'inner/file', 'inner/link']
+  for (const name of names) execFileSync('touch', ['-h', '-d', '2001-02-03 04:05:06.789123', join(dir, 'source', name)])
   t.equal((await copy(['-r', '-p', join(dir, 'source'), join(dir, 'target')])).code, 0)
-  for (const name of ['', 'inner', 'inner/file']) t.equal(lstatSync(join(dir, 'target', name)).mtimeMs, lstatSync(join(dir, 'source', name)).mtimeMs)
+  for (const name of names) {
+    const [there, here] = [lstatSync(join(dir, 'target', name)), lstatSync(join(dir, 'source', name))]
+    t.ok(Math.abs(there.mtimeMs - here.mtimeMs) < 0.001, `${name}: ${there.mtimeMs}, ${here.mtimeMs}`)
+  }
+})
+
+t.test('names that are no UTF-8 are copied as they are', { skip: notLinux }, async t => {
+  const dir = t.testdir({ source: {} })
+  const bytes = (...parts: (string | number)[]): Buffer => Buffer.concat(parts.map(part => typeof part === 'string' ? Buffer.from(part) : Buffer.of(part)))
+  mkdirSync(bytes(dir, '/source/d', 0xff))
+  writeFileSync(bytes(dir, '/source/d', 0xff, '/f', 0xfe), 'small')
+  writeFileSync(bytes(dir, '/source/f', 0xe4), patterned(1_000_000))
+  symlinkSync(bytes('nowhere', 0xff), bytes(dir, '/source/l', 0xfd))
+  const { code, stderr } = await copy(['-r', '-q', '--verify', join(dir, 'source'), join(dir, 'target')])
+  t.same({ code, stderr }, { code: 0, stderr: '' })
+  execFileSync('diff', ['-r', '--no-dereference', join(dir, 'source'), join(dir, 'target')])
+  t.same(readdirSync(join(dir, 'target'), { encoding: 'buffer' }), readdirSync(join(dir, 'source'), { encoding: 'buffer' }))
+  execFileSync('rm', ['-r', dir]) // before tap removes it, by names that there are none of
 })
