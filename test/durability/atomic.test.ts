@@ -86,7 +86,10 @@ ringTest('an error, an abort or a destroy leaves the old file, and no other', as
     controller.abort()
     t.match(await closed, { code: 'ABORT_ERR' })
     assertOld('aborted')
-    await t.rejects(pipeline(createUringReadStream(join(directory, 'missing')), createUringWriteStream(path, options)), { code: 'ENOENT' })
+    const fed = createUringWriteStream(path, options)
+    const fedClosed = closing(fed) // the pipeline does not wait for it
+    await t.rejects(pipeline(createUringReadStream(join(directory, 'missing')), fed), { code: 'ENOENT' })
+    await fedClosed
     assertOld('its source failed')
     const writer = createUringWritableStream(path, options).getWriter()
     await writer.write(content)
