@@ -39,7 +39,8 @@ export async function chooseUnits({ direct, ring }: CopyPlan, source: End, targe
 
 /**
  * Whether little of a large file is in the page cache, and it can be read without. The kernel fills that in small steps:
- * a cold GiB was copied in 287 to 458 ms past it, in 887 ms through it, and by cp in 872 to 915 (2026-11-25, Linux 6.18, ext4). Only
+ * a cold GiB was copied in 287 to 458 ms past it, in 887 ms through it, and by cp in 872 to 915; where the target's memory
+ * had been free a moment ago, 512 MiB in 106, and by cp in 121 (2026-11-25, Linux 6.18, ext4). Only
  * where the file system says how its direct reads are to be aligned (Linux 6.1): a copy must not fail for a try.
  */
 async function isCold({ fd, size }: End): Promise<boolean> {
