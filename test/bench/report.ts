@@ -10,7 +10,7 @@ export interface Run { machine: Machine; rounds: number; results: RowResult[]; f
 const headings = ['work', 'ours', 'median [least]', 'against', 'median [least]', 'ratio', 'target', 'met']
 
 export function markdown({ machine, rounds, results, failed }: Run, bench: Bench): string {
-  const lines = results.flatMap(result => result.goals.map(goal => goalLine(result, goal, bench)))
+  const lines = results.flatMap(result => tableLines(result, bench))
   const notes = results.flatMap(({ row }) => row.note ? [`- ${row.name}: ${row.note}.`] : [])
   return [
     `${machine.date}, ${machine.kernel}, Node ${machine.node}, ${machine.fileSystem}, ${machine.cpu}, ${machine.cores} cores; engine ${machine.engine}; `
@@ -18,12 +18,17 @@ export function markdown({ machine, rounds, results, failed }: Run, bench: Bench
     '',
     tableLine(headings),
     tableLine(headings.map(() => '---')),
-    ...lines.map(tableLine),
+    ...lines,
     '',
     'The ratio is the median of what ours is against, over the median of ours: above 1, ours takes less. Without a target: for information.',
     ...notes,
     ...failed.map(name => `- ${name}: **failed**, so without figures.`)
   ].join('\n')
+}
+
+/** A row's lines of the table. */
+export function tableLines(result: RowResult, bench: Bench): string[] {
+  return result.goals.map(goal => tableLine(goalLine(result, goal, bench)))
 }
 
 export function record({ machine, rounds, results, failed }: Run, bench: Bench): object {

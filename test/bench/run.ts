@@ -7,7 +7,7 @@ import type { RowResult } from './harness.js'
 import { describeMachine } from './machine.js'
 import { parseOptions, usage } from './options.js'
 import type { Options } from './options.js'
-import { markdown, missed, record } from './report.js'
+import { markdown, missed, record, tableLines } from './report.js'
 
 /** A round takes seconds: past this a stream of ours has stopped, which must not be waited for in silence. */
 const silenceMsMax = 300_000
@@ -44,7 +44,9 @@ async function runRows(options: Options, bench: Bench): Promise<{ results: RowRe
   for (const row of chosen) {
     console.error(row.name)
     try {
-      results.push(await runRow(row, bench, options.rounds, what => progress(`${row.name}: ${what}`)))
+      const result = await runRow(row, bench, options.rounds, what => progress(`${row.name}: ${what}`))
+      results.push(result)
+      console.error(tableLines(result, bench).join('\n')) // at once: a run that is ended early has not been for nothing
     } catch (error) {
       console.error(`failed: ${doing}:`, error)
       failed.push(row.name)
