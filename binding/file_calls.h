@@ -48,7 +48,8 @@ int64_t preallocate(int fd, std::span<int64_t> numbers);
 // fallocate(2) of numbers[1] bytes from numbers[0] on, with the mode numbers[2], on whatever has it. 0 or -errno.
 int64_t allocate(int fd, std::span<const int64_t> numbers);
 
-// Bytes of the first numbers[0] that are in the page cache, in whole pages (cachestat, Linux 6.5), or -errno.
+// Bytes of the first numbers[0] that are in the page cache, in whole pages (cachestat, Linux 6.5), or -errno:
+// EOPNOTSUPP on overlayfs.
 int64_t cached_bytes(int fd, std::span<const int64_t> numbers);
 
 // Gives the pages of a file back, once they are on the disk. 0 or -errno.

@@ -7,6 +7,7 @@ import { cachedBytes } from '../../lib/file-calls.js'
 import { copyFile, Ring } from '../../lib/index.js'
 import { inspectFile, loadNative } from '../../lib/native.js'
 import { makeFile } from '../helpers/files.js'
+import { withOverlay } from '../helpers/image.js'
 import { notUring, ringTest } from '../helpers/ring-state.js'
 import { sha256 } from '../helpers/seeded.js'
 
@@ -65,3 +66,11 @@ for (const engine of ['uring', 'threads'] as const) {
     t.equal(sha256(readFileSync(target)), sha256(content))
   }), skip)
 }
+
+// Its own files have no pages at all.
+ringTest('of a file on an overlay nobody can tell', t => withOverlay(t, async folder => {
+  const source = makeFile(join(folder, 'source'), size)
+  t.ok(await cached(source.path) < 0)
+  await copyFile(source.path, join(folder, 'target'), { reflink: 'never' })
+  t.equal(sha256(readFileSync(join(folder, 'target'))), sha256(source.content))
+}))

@@ -104,3 +104,18 @@ export async function withMemory(t: Test, type: 'tmpfs' | 'ramfs', body: (folder
 export function withoutDirect(t: Test, body: (folder: string) => Promise<void>): Promise<void> {
   return withMemory(t, 'ramfs', body)
 }
+
+/** Lends an overlay, as containers have, of two folders; or skips visibly. */
+export async function withOverlay(t: Test, body: (folder: string) => Promise<void>): Promise<void> {
+  const root = mkdtempSync(join(tmpdir(), 'uring-streams-overlay-'))
+  const [lower, upper, work, folder] = ['lower', 'upper', 'work', 'merged'].map(name => join(root, name))
+  for (const each of [lower, upper, work, folder]) mkdirSync(each)
+  const refused = thrown(() => sh('mount', ['-t', 'overlay', '-o', `lowerdir=${lower},upperdir=${upper},workdir=${work}`, 'overlay', folder]))
+  try {
+    if (refused === undefined) await body(folder)
+    else t.pass('an overlay', { skip: `it cannot be mounted here: ${refused.message.trim().split('\n').at(-1)}` })
+  } finally {
+    if (refused === undefined) sh('umount', [folder])
+    rmSync(root, { recursive: true })
+  }
+}
