@@ -113,7 +113,12 @@ export class StreamFile {
       for (const name of needs) validateFunction(fs[name as keyof FileFunctions], `options.fs.${name}`)
       if (options.autoClose !== false) validateFunction(fs.close, 'options.fs.close')
     }
-    this.neverOpens = this.given === null && options.signal?.aborted === true
+    const { signal } = options
+    // Here, and not by addAbortSignal: a stream that has been constructed opens its file, whatever its constructor throws then.
+    if (signal != null && (typeof signal !== 'object' || !('aborted' in signal))) {
+      throw invalidArgType('options.signal', 'an instance of AbortSignal', signal)
+    }
+    this.neverOpens = this.given === null && signal?.aborted === true
     this.ring = ringOf(options)
   }
 
