@@ -18,15 +18,16 @@ export interface End {
   path: string | Buffer
   /** A regular file; or for a source, what has positions. */
   suits: boolean
-  /** Bytes it has. */
-  size: number
 }
 
-/** @throws EINVAL where a file system refuses direct IO and that is not to be put up with */
-export async function chooseUnits({ direct, ring }: CopyPlan, source: End, target: End): Promise<Units> {
+/**
+ * @param source with the bytes it has
+ * @throws EINVAL where a file system refuses direct IO and that is not to be put up with
+ */
+export async function chooseUnits({ direct, ring }: CopyPlan, source: End & { size: number }, target: End): Promise<Units> {
   const possible = source.suits && target.suits && ring.engine.aligns
   if (direct === false) {
-    const cold = possible && await isCold(source) && (await setDirect(source.fd, source.fd)).result >= 0
+    const cold = possible && await isCold(source.fd, source.size) && (await setDirect(source.fd, source.fd)).result >= 0
     return { read: cold ? directUnitMin : 1, write: 1 }
   }
   const { result, refused } = possible ? await setDirect(source.fd, target.fd) : { result: -constants.errno.EINVAL, refused: target.fd }
@@ -43,7 +44,7 @@ export async function chooseUnits({ direct, ring }: CopyPlan, source: End, targe
  * had been free a moment ago, 512 MiB in 106, and by cp in 121 (2026-11-25, Linux 6.18, ext4). Only
  * where the file system says how its direct reads are to be aligned (Linux 6.1): a copy must not fail for a try.
  */
-async function isCold({ fd, size }: End): Promise<boolean> {
+async function isCold(fd: number, size: number): Promise<boolean> {
   if (size < coldBytesMin) return false
   const addon = loadNative()
   const facts = addon instanceof Error ? -1 : inspectFile(addon, fd)

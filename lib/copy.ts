@@ -107,7 +107,7 @@ class FileCopy {
     // The last unit of a target is written as a whole, and of what is no file the rest of it could not be cut off.
     const units = await chooseUnits(plan,
       { fd: source.fd, path: this.sourcePath, suits: sourceSeeks, size: Number(from.size) },
-      { fd: file!.fd, path: this.targetPath, suits: facts!.isFile(), size: 0 })
+      { fd: file!.fd, path: this.targetPath, suits: facts!.isFile() })
     const direct = units.write > 1
     const files: Files = {
       ring: plan.ring, source, target: file!, sourcePath: this.sourcePath, targetPath: this.targetPath, sourceSeeks, targetSeeks,

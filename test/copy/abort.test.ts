@@ -7,11 +7,10 @@ import { copyFile, Ring } from '../../lib/index.js'
 import { Fifo, sha256OfFile } from '../helpers/copy-tool.js'
 import { notLinux } from '../helpers/descriptors.js'
 import { makeFile } from '../helpers/files.js'
-import { notUring, ringTest } from '../helpers/ring-state.js'
+import { makeSharedRings, notUring, ringTest } from '../helpers/ring-state.js'
 import { seededFor } from '../helpers/seeded.js'
 
-// Made once: its descriptors are no leak of the test that comes first.
-for (const engine of ['uring', 'threads'] as const) if (engine === 'threads' || !notUring) Ring.shared(engine)
+makeSharedRings()
 
 const MiB = 1024 * 1024
 

@@ -1,18 +1,16 @@
 // A large source that is not in the page cache is read past it.
-import { execFileSync } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { cachedBytes } from '../../lib/file-calls.js'
-import { copyFile, Ring } from '../../lib/index.js'
+import { copyFile } from '../../lib/index.js'
 import { inspectFile, loadNative } from '../../lib/native.js'
-import { makeFile } from '../helpers/files.js'
+import { forget, makeFile } from '../helpers/files.js'
 import { withOverlay } from '../helpers/image.js'
-import { notUring, ringTest } from '../helpers/ring-state.js'
+import { makeSharedRings, notUring, ringTest } from '../helpers/ring-state.js'
 import { sha256 } from '../helpers/seeded.js'
 
-// Made once: its descriptors are no leak of the test that comes first.
-for (const engine of ['uring', 'threads'] as const) if (engine === 'threads' || !notUring) Ring.shared(engine)
+makeSharedRings()
 
 const size = 9_000_001
 
@@ -21,12 +19,6 @@ async function cached(path: string): Promise<number> {
   const bytes = await cachedBytes(fd, size)
   closeSync(fd)
   return bytes
-}
-
-/** Its pages leave the page cache. */
-function forget(path: string): void {
-  execFileSync('sync', [path])
-  execFileSync('dd', [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none'])
 }
 
 /** Why a source cannot be known to be cold, or read past the page cache here; or false. */

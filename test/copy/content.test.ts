@@ -7,14 +7,13 @@ import { copyFile, Ring } from '../../lib/index.js'
 import type { CopyOptions } from '../../lib/index.js'
 import { dataOf } from '../../lib/file-calls.js'
 import type { Extent } from '../../lib/file-calls.js'
-import { makeFifo, makeFile } from '../helpers/files.js'
+import { forget, makeFifo, makeFile } from '../helpers/files.js'
 import { notLinux } from '../helpers/descriptors.js'
-import { notUring, ringTest, withRing } from '../helpers/ring-state.js'
+import { makeSharedRings, notUring, ringTest, withRing } from '../helpers/ring-state.js'
 import { patterned, seededFor, sha256 } from '../helpers/seeded.js'
 import { sha256OfFile } from '../helpers/copy-tool.js'
 
-// Made once: its descriptors are no leak of the test that comes first.
-for (const engine of ['uring', 'threads'] as const) if (engine === 'threads' || !notUring) Ring.shared(engine)
+makeSharedRings()
 
 const MiB = 1024 * 1024
 const chunkSize = 64 * 1024
@@ -58,8 +57,7 @@ for (const engine of engines) {
     const directory = t.testdir()
     const source = makeFile(join(directory, 'source'), 5 * MiB + 17)
     await assertCopied(t, source.path, join(directory, 'hot'), { engine })
-    execFileSync('sync', [source.path])
-    execFileSync('dd', [`if=${source.path}`, 'iflag=nocache', 'count=0', 'status=none'])
+    forget(source.path)
     await assertCopied(t, source.path, join(directory, 'cold'), { engine })
   }, skip || notLinux)
 

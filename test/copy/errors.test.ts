@@ -3,17 +3,16 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { copyFile, Ring } from '../../lib/index.js'
+import { copyFile } from '../../lib/index.js'
 import type { CopyOptions } from '../../lib/index.js'
 import { notLinux } from '../helpers/descriptors.js'
 import { makeFile } from '../helpers/files.js'
-import { notUring, ringTest } from '../helpers/ring-state.js'
+import { makeSharedRings, notUring, ringTest } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
 import { reportOf } from '../helpers/child.js'
 import { thrown } from '../helpers/stream-events.js'
 
-// Made once: its descriptors are no leak of the test that comes first.
-for (const engine of ['uring', 'threads'] as const) if (engine === 'threads' || !notUring) Ring.shared(engine)
+makeSharedRings()
 
 const MiB = 1024 * 1024
 

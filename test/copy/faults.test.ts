@@ -3,17 +3,16 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { copyFile, Ring } from '../../lib/index.js'
+import { copyFile } from '../../lib/index.js'
 import type { CopyOptions } from '../../lib/index.js'
 import { sha256OfFile } from '../helpers/copy-tool.js'
 import { notLinux } from '../helpers/descriptors.js'
-import { makeFile } from '../helpers/files.js'
+import { forget, makeFile } from '../helpers/files.js'
 import { resizeDisk, withImage } from '../helpers/image.js'
-import { notUring, ringTest } from '../helpers/ring-state.js'
+import { makeSharedRings, notUring, ringTest } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
 
-// Made once: its descriptors are no leak of the test that comes first.
-for (const engine of ['uring', 'threads'] as const) if (engine === 'threads' || !notUring) Ring.shared(engine)
+makeSharedRings()
 
 const MiB = 1024 * 1024
 const ext4 = ['mkfs.ext4', '-q', '-F', '-m', '0']
@@ -21,12 +20,6 @@ const ext4 = ['mkfs.ext4', '-q', '-F', '-m', '0']
 async function failure(source: string, target: string, options: CopyOptions): Promise<NodeJS.ErrnoException> {
   return copyFile(source, target, { reflink: 'never', ...options }).then(
     () => { throw new Error('it did not fail') }, (error: Error) => error)
-}
-
-/** None of its pages are in the page cache. */
-function forget(path: string): void {
-  execFileSync('sync', [path])
-  execFileSync('dd', [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none'])
 }
 
 for (const engine of ['uring', 'threads'] as const) {

@@ -2,14 +2,13 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { copyFiles, Ring } from '../../lib/index.js'
+import { copyFiles } from '../../lib/index.js'
 import type { CopyOptions, CopyProgress, FileToCopy } from '../../lib/index.js'
 import { makeFiles } from '../helpers/files.js'
 import type { KnownFile } from '../helpers/files.js'
-import { notUring, ringTest } from '../helpers/ring-state.js'
+import { makeSharedRings, notUring, ringTest } from '../helpers/ring-state.js'
 
-// Made once: its descriptors are no leak of the test that comes first.
-for (const engine of ['uring', 'threads'] as const) if (engine === 'threads' || !notUring) Ring.shared(engine)
+makeSharedRings()
 
 const KiB = 1024
 const lengths = [...Array.from({ length: 150 }, (_, i) => i * 37), 128 * KiB, 128 * KiB + 1, 600 * KiB, 3_000_001]

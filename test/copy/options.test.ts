@@ -7,12 +7,11 @@ import { BufferPool, copyFile, Ring } from '../../lib/index.js'
 import type { CopyProgress } from '../../lib/index.js'
 import { sha256OfFile } from '../helpers/copy-tool.js'
 import { notLinux } from '../helpers/descriptors.js'
-import { makeFile } from '../helpers/files.js'
-import { notUring, ringTest } from '../helpers/ring-state.js'
+import { forget, makeFile } from '../helpers/files.js'
+import { makeSharedRings, notUring, ringTest } from '../helpers/ring-state.js'
 import { thrown } from '../helpers/stream-events.js'
 
-// Made once: its descriptors are no leak of the test that comes first.
-for (const engine of ['uring', 'threads'] as const) if (engine === 'threads' || !notUring) Ring.shared(engine)
+makeSharedRings()
 
 const MiB = 1024 * 1024
 
@@ -129,8 +128,7 @@ for (const engine of ['uring', 'threads'] as const) {
   ringTest(`dropCache leaves nothing of the file in the page cache (${engine})`, async t => {
     const directory = t.testdir()
     const source = makeFile(join(directory, 'source'), 4 * MiB + 5)
-    execFileSync('sync', [source.path])
-    execFileSync('dd', [`if=${source.path}`, 'iflag=nocache', 'count=0', 'status=none'])
+    forget(source.path)
     if (cachedPages(t, source.path) !== 0) return void t.pass('dropping pages', { skip: 'nothing can be dropped here' })
     const target = join(directory, 'target')
     await copyFile(source.path, target, { engine, reflink: 'never', dropCache: true, flush: true })

@@ -2,15 +2,14 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { copyFile, open, Ring } from '../../lib/index.js'
+import { copyFile, open } from '../../lib/index.js'
 import { reportOf } from '../helpers/child.js'
 import { makeFile } from '../helpers/files.js'
 import { withExt4 } from '../helpers/image.js'
-import { notDirect, notUring, ringTest } from '../helpers/ring-state.js'
+import { makeSharedRings, notDirect, notUring, ringTest } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
 
-// Made once: its descriptors are no leak of the test that comes first.
-for (const engine of ['uring', 'threads'] as const) if (engine === 'threads' || !notUring) Ring.shared(engine)
+makeSharedRings()
 
 const MiB = 1024 * 1024
 const content = patterned(4 * MiB)

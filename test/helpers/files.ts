@@ -19,6 +19,12 @@ export function makeFile(path: string, length: number, seed = length + 1): Known
   return { path, content, sha256: sha256(content) }
 }
 
+/** Its pages leave the page cache (POSIX_FADV_DONTNEED), dirty ones for the disk. */
+export function forget(path: string): void {
+  execFileSync('sync', [path])
+  execFileSync('dd', [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none'])
+}
+
 /** Makes files of the given lengths in a directory. */
 export function makeFiles(directory: string, lengths: readonly number[]): KnownFile[] {
   return lengths.map((length, i) => makeFile(join(directory, `file-${i}`), length, length + i + 1))

@@ -9,6 +9,12 @@ import { turns } from './stream-events.js'
 export const notUring: string | false = Ring.shared().stats().engine !== 'uring' &&
   `the ring runs on threads: ${probe().reason || 'URING_STREAMS_ENGINE says so'}`
 
+/** Makes the thread's rings of both engines: their descriptors are then no leak of the test that comes first. */
+export function makeSharedRings(): void {
+  Ring.shared('threads')
+  if (!notUring) Ring.shared('uring')
+}
+
 /** The reason to skip what needs direct IO, on either engine. */
 export const notDirect: string | false = !Ring.shared().engine.aligns && 'without the addon memory cannot be aligned'
 

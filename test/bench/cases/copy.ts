@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { copyFile } from '../../../lib/index.js'
 import type { CopyOptions } from '../../../lib/index.js'
 import { Job } from '../../../examples/copy/job.js'
+import { forget } from '../../helpers/files.js'
 import type { Bench } from '../bench.js'
 import { milliseconds, rateOfSize } from '../format.js'
 import { seconds } from '../harness.js'
@@ -35,11 +36,6 @@ function copyCase(bench: Bench, name: string, copy: Copy, before: (source: strin
     before(source)
     return copy(source, target)
   })
-}
-
-/** Its pages leave the page cache (POSIX_FADV_DONTNEED). */
-function forget(source: string): void {
-  execFileSync('dd', [`if=${source}`, 'iflag=nocache', 'count=0', 'status=none'])
 }
 
 const hot: Row = {
