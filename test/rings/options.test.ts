@@ -144,8 +144,11 @@ ringTest('workersMax bounds how many of the kernel\'s workers run at once', asyn
   const fifo = makeFifo(join(t.testdir(), 'fifo'))
   /** Opens that wait for somebody at the other end, each on a worker; tells how many workers there were. */
   const workersOf = async (ring: Ring, least: number): Promise<number> => {
-    const opens = Array.from({ length: 5 }, () => ring.submit(ops.openat(fifo, 'r').async()))
-    await until(() => threadsNamed(/^iou-wrk/).length >= least)
+    const open = () => ring.submit(ops.openat(fifo, 'r').async())
+    const opens = Array.from({ length: 5 }, open)
+    // A worker is made by a fork, which the kernel gives up after some refusals (WORKER_INIT_LIMIT in io_uring/io-wq.c):
+    // it asks for that worker again when more work comes.
+    await until(() => opens.push(open()) > 0 && threadsNamed(/^iou-wrk/).length >= least)
     await turns(100)
     const count = threadsNamed(/^iou-wrk/).length
     const other = openSync(fifo, 'r+')
@@ -156,7 +159,7 @@ ringTest('workersMax bounds how many of the kernel\'s workers run at once', asyn
   const narrow = new Ring({ workersMax: { bounded: 2 } })
   t.equal(await workersOf(narrow, 2), 2)
   const wide = new Ring({ workersMax: { bounded: 64 } })
-  t.equal(await workersOf(wide, 5), 5)
+  t.ok(await workersOf(wide, 5) >= 5)
   await narrow.close()
   await wide.close()
 }, noWorkersMax)
