@@ -6,9 +6,9 @@ interface Listening { actions: Set<() => void>, listener: () => void }
 /** One listener a signal: thousands of operations may share one, and an EventTarget warns above ten. */
 const listening = new WeakMap<AbortSignal, Listening>()
 
-/** @throws ERR_INVALID_ARG_TYPE */
+/** As Node's own functions have it: a signal need not be of this realm, nor of this implementation. @throws ERR_INVALID_ARG_TYPE */
 export function validateSignal(signal: unknown): asserts signal is AbortSignal {
-  if (!(signal instanceof AbortSignal)) throw invalidArgType('options.signal', 'an instance of AbortSignal', signal)
+  if (typeof signal !== 'object' || signal === null || !('aborted' in signal)) throw invalidArgType('options.signal', 'an instance of AbortSignal', signal)
 }
 
 /** Calls `action` once the signal is aborted, unless the function it gives is called before. */

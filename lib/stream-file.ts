@@ -2,6 +2,7 @@
 import type { EventEmitter } from 'node:events'
 import { constants, ftruncate } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
+import { validateSignal } from './abort.js'
 import type { DirectFile } from './direct.js'
 import { openDirect } from './direct.js'
 import type { FileFacts, OpenFile } from './engine.js'
@@ -115,9 +116,7 @@ export class StreamFile {
     }
     const { signal } = options
     // Here, and not by addAbortSignal: a stream that has been constructed opens its file, whatever its constructor throws then.
-    if (signal != null && (typeof signal !== 'object' || !('aborted' in signal))) {
-      throw invalidArgType('options.signal', 'an instance of AbortSignal', signal)
-    }
+    if (signal != null) validateSignal(signal)
     this.neverOpens = this.given === null && signal?.aborted === true
     this.ring = ringOf(options)
   }

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { open, ops, Ring } from '../../lib/index.js'
+import { createUringReadableStream, open, ops, Ring } from '../../lib/index.js'
 import { readFifo } from '../helpers/fifo.js'
 import { makeFifo } from '../helpers/files.js'
 import { notUring, ringTest, withRing } from '../helpers/ring-state.js'
@@ -80,6 +80,28 @@ ringTest('an operation that is aborted in the turn of its submission ends', asyn
   t.equal(ring.stats().inFlight, 0)
   closeSync(fifo)
 }, notUring)
+
+/** A signal of somebody else's: no AbortSignal, but what Node's own functions take for one. */
+class OtherSignal extends EventTarget {
+  aborted = false
+  readonly reason = new Error('theirs')
+
+  abort(): void {
+    this.aborted = true
+    this.dispatchEvent(new Event('abort'))
+  }
+}
+
+ringTest('a signal may be of another implementation', async t => {
+  const other = new OtherSignal()
+  const signal = other as unknown as AbortSignal
+  const ring = Ring.shared()
+  const timeout = ring.submit(ops.timeout(600_000), { signal })
+  const stream = createUringReadableStream('/dev/zero', { signal }).getReader()
+  other.abort()
+  await t.rejects(timeout, isAbort(other.reason))
+  await t.rejects(stream.read(), other.reason)
+})
 
 ringTest('a signal that is aborted after the completion changes nothing', async t => {
   const controller = new AbortController()
