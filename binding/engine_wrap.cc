@@ -104,9 +104,7 @@ Napi::Value EngineWrap::facts(const Napi::CallbackInfo& info) {
   facts.Set("setupFlags", engine.ring().setup_flags());
   facts.Set("features", engine.ring().features());
   facts.Set("fixedFiles", engine.files().available());
-  facts.Set("filesInUse", engine.files().in_use());
   facts.Set("registeredSegments", engine.arena().registered_segments());
-  facts.Set("buffersInUse", engine.arena().in_use());
   return facts;
 }
 

@@ -62,9 +62,7 @@ export interface NativeFacts {
   setupFlags: number
   features: number
   fixedFiles: boolean
-  filesInUse: number
   registeredSegments: number
-  buffersInUse: number
 }
 
 export interface NativeEngine {
