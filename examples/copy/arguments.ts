@@ -70,6 +70,7 @@ a directory. The mode bits are kept, less the umask, and holes stay holes.
       --version        show the version
 
 Progress goes to standard error: a bar on a terminal, else one line per second.
+With --verify, of the syncing and the verifying too.
 Ctrl-C stops the copy and removes the partial target. The first file that cannot
 be copied ends it.
 

@@ -5,6 +5,7 @@ import { basename, join } from 'node:path'
 import { copyFile, Ring } from '../../lib/index.js'
 import type { CopyOptions } from './arguments.js'
 import { explained, fileOptions } from './file-options.js'
+import type { Stage } from './verify.js'
 import { verify } from './verify.js'
 
 export interface Figures {
@@ -39,14 +40,17 @@ export async function measured(work: () => Promise<void>, bytes: () => number): 
   }
 }
 
-export class Copy {
+export class Copy implements Stage {
   readonly source: string
   /** With the file's name, once the target is known to be a directory. */
   target: string
-  /** Bytes in the target. */
+  phase: string | null = null
+  began = performance.now()
+  /** Bytes in the target; of another phase, those that have passed it. */
   bytes = 0
   /** Bytes that there will be. Null if nobody knows: of a pipe, of a file in /proc, of a file that grows. */
   total: number | null = null
+  #copied = 0
   readonly #options: CopyOptions
 
   constructor(options: CopyOptions) {
@@ -59,7 +63,7 @@ export class Copy {
   async run(signal: AbortSignal): Promise<CopyResult> {
     try {
       this.target = await settledTarget(this.source, this.target)
-      const figures = await measured(() => this.#copy(signal), () => this.bytes)
+      const figures = await measured(() => this.#copy(signal), () => this.#copied)
       return { source: this.source, target: this.target, ...figures }
     } catch (error) {
       throw explained(error as Error)
@@ -68,11 +72,11 @@ export class Copy {
 
   async #copy(signal: AbortSignal): Promise<void> {
     const onProgress = ({ copiedBytes, totalBytes }: { copiedBytes: number, totalBytes: number | null }): void => {
-      this.bytes = copiedBytes
+      this.bytes = this.#copied = copiedBytes
       this.total = totalBytes
     }
     await copyFile(this.source, this.target, { ...fileOptions(this.#options), signal, onProgress })
-    if (this.#options.verify) await verify(this.source, this.target, signal)
+    if (this.#options.verify) await verify([this], signal, this)
   }
 }
 

@@ -7,10 +7,8 @@ import { measured } from './copy.js'
 import { explained, fileOptions } from './file-options.js'
 import type { Entry, Tree } from './tree.js'
 import { plan } from './tree.js'
+import type { Stage } from './verify.js'
 import { verify } from './verify.js'
-
-/** Each waits for the disk most of its time. */
-const verifiedAtOnce = 16
 
 export interface JobResult extends Figures {
   sources: string[]
@@ -20,11 +18,14 @@ export interface JobResult extends Figures {
   links: number
 }
 
-export class Job {
+export class Job implements Stage {
   /** What is shown as the name of it all. */
   readonly source: string
+  phase: string | null = null
+  began = performance.now()
   bytes = 0
   total: number | null = null
+  #copied = 0
   #tree: Tree | null = null
 
   constructor(readonly options: CopyOptions) {
@@ -36,7 +37,7 @@ export class Job {
     try {
       const tree = await this.plan()
       this.total = tree.bytes
-      const figures = await measured(() => this.#copy(tree, signal), () => this.bytes)
+      const figures = await measured(() => this.#copy(tree, signal), () => this.#copied)
       const { sources, source, target } = this.options
       const counts = { files: tree.files.length, directories: tree.directories.length, links: tree.links.length }
       return { sources: sources ?? [source], target, ...counts, ...figures }
@@ -52,9 +53,9 @@ export class Job {
   async #copy(tree: Tree, signal: AbortSignal): Promise<void> {
     for (const each of tree.directories) await makeDirectory(each)
     for (const each of tree.links) await this.#link(each)
-    const onProgress = ({ copiedBytes }: { copiedBytes: number }): void => { this.bytes = copiedBytes }
+    const onProgress = ({ copiedBytes }: { copiedBytes: number }): void => { this.bytes = this.#copied = copiedBytes }
     await copyFiles(tree.files, { ...fileOptions(this.options), signal, onProgress })
-    if (this.options.verify) await verifyAll(tree.files, signal)
+    if (this.options.verify) await verify(tree.files, signal, this)
     for (const each of tree.directories.reverse()) await this.#finishDirectory(each)
   }
 
@@ -83,11 +84,5 @@ async function makeDirectory({ target, stats }: Entry): Promise<void> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     await mkdir(target, { recursive: true }) // one that is there is added to; anything else is refused
-  }
-}
-
-async function verifyAll(files: readonly Entry[], signal: AbortSignal): Promise<void> {
-  for (let i = 0; i < files.length; i += verifiedAtOnce) {
-    await Promise.all(files.slice(i, i + verifiedAtOnce).map(({ source, target }) => verify(source, target, signal)))
   }
 }

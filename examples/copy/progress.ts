@@ -15,6 +15,11 @@ const reservedColumns = 3
 /** What a copy tells about itself at any time. */
 export interface Watched {
   readonly source: string
+  /** What goes on, if not the copying itself, */
+  readonly phase: string | null
+  /** and since when, by performance.now(). */
+  readonly began: number
+  /** That have passed it. */
   readonly bytes: number
   /** Null if nobody knows how many bytes there will be. */
   readonly total: number | null
@@ -28,6 +33,7 @@ export interface Progress {
 /** A moment of a copy. */
 export interface Moment {
   name: string
+  phase: string | null
   bytes: number
   total: number | null
   bytesPerSecond: number
@@ -36,15 +42,28 @@ export interface Moment {
 
 export function startProgress(watched: Watched, report: Report): Progress {
   if (report !== 'progress') return { stop() {} }
-  const meter = new Meter()
-  const moment = (): Moment => {
-    const { bytes, total } = watched
-    meter.add(performance.now(), bytes)
-    const { bytesPerSecond } = meter
-    return { name: plainName(watched.source), bytes, total, bytesPerSecond, secondsLeft: meter.secondsLeft(total) }
-  }
+  const moment = momentsOf(watched)
   // Both go to standard error, and so that alone decides.
   return process.stderr.isTTY ? startBar(moment) : startLines(moment)
+}
+
+/** Looks at a copy. Each phase has a rate of its own. */
+export function momentsOf(watched: Watched): () => Moment {
+  let meter = new Meter()
+  let measured: string | null = null
+  return () => {
+    const { phase, bytes } = watched
+    // Of nothing, and of more than there should be, no share can be told.
+    const total = watched.total !== null && watched.total > 0 && bytes <= watched.total ? watched.total : null
+    if (phase !== measured) {
+      meter = new Meter()
+      meter.add(watched.began, 0)
+      measured = phase
+    }
+    meter.add(performance.now(), bytes)
+    const { bytesPerSecond } = meter
+    return { name: plainName(watched.source), phase, bytes, total, bytesPerSecond, secondsLeft: meter.secondsLeft(total) }
+  }
 }
 
 function startLines(moment: () => Moment): Progress {
@@ -77,31 +96,31 @@ function startBar(moment: () => Moment): Progress {
   }
 }
 
-/** For a log: `big.iso: 1.2 GiB of 4.0 GiB (30%), 1.9 GiB/s, 0:02 left`. */
-export function progressLine({ name, bytes, total, bytesPerSecond, secondsLeft }: Moment): string {
+/** For a log: `big.iso: 1.2 GiB of 4.0 GiB (30%), 1.9 GiB/s, 0:02 left`, or `big.iso: verifying, 1.2 GiB of…`. */
+export function progressLine({ name, phase, bytes, total, bytesPerSecond, secondsLeft }: Moment): string {
   const of = total === null ? '' : ` of ${formatBytes(total)} (${percentage(bytes, total)}%)`
   const left = secondsLeft === null ? '' : `, ${formatClock(secondsLeft)} left`
-  return `${name}: ${formatBytes(bytes)}${of}, ${formatRate(bytesPerSecond)}${left}`
+  return `${name}: ${phase === null ? '' : `${phase}, `}${formatBytes(bytes)}${of}, ${formatRate(bytesPerSecond)}${left}`
 }
 
 /** For a terminal: `big.iso  30% [====        ] 1.2 GiB of 4.0 GiB  1.9 GiB/s  0:02 left`, or what of it has room. */
-export function barLine({ name, bytes, total, bytesPerSecond, secondsLeft }: Moment, columns: number): string {
+export function barLine({ name, phase, bytes, total, bytesPerSecond, secondsLeft }: Moment, columns: number): string {
   const room = columns - reservedColumns
   // Texts of changing length are padded: nothing jumps.
   const amount = formatBytes(bytes).padStart(10)
   const rate = formatRate(bytesPerSecond).padStart(12)
-  const title = shorten(name, nameColumnsMax)
-  if (total === null) return firstThatFits([`${title}  ${amount}  ${rate}`, `${amount}  ${rate}`], room)
+  const short = shorten(name, nameColumnsMax)
+  const titles = phase === null ? [short] : [`${phase} ${short}`, phase]
+  if (total === null) return firstThatFits([...titles.map(title => `${title}  ${amount}  ${rate}`), `${amount}  ${rate}`], room)
   const percent = `${percentage(bytes, total)}%`.padStart(4)
   const speed = `${rate}  ${`${secondsLeft === null ? '-:--' : formatClock(secondsLeft)} left`.padStart(9)}`
-  const withBar = (facts: string): string[] => {
+  const withBar = (title: string, facts: string): string[] => {
     const spare = Math.min(room - columnsOf(`${title} ${percent} [] ${facts}`), barColumns.max)
     const done = '='.repeat(Math.max(0, Math.floor(bytes / total * spare)))
     return spare < barColumns.min ? [] : [`${title} ${percent} [${done.padEnd(spare)}] ${facts}`]
   }
-  return firstThatFits([
-    ...withBar(`${amount} of ${formatBytes(total)}  ${speed}`), ...withBar(speed), `${percent} ${speed}`, percent
-  ], room)
+  const bars = [`${amount} of ${formatBytes(total)}  ${speed}`, speed].flatMap(facts => titles.flatMap(title => withBar(title, facts)))
+  return firstThatFits([...bars, `${percent} ${speed}`, percent], room)
 }
 
 function firstThatFits(texts: string[], room: number): string {

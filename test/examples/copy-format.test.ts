@@ -2,11 +2,11 @@
 import t from 'tap'
 import { formatBytes, formatClock, formatDuration, plainName, shorten } from '../../examples/copy/format.js'
 import { Meter } from '../../examples/copy/meter.js'
-import { barLine, progressLine } from '../../examples/copy/progress.js'
+import { barLine, momentsOf, progressLine } from '../../examples/copy/progress.js'
 
 const MiB = 1024 ** 2
 const GiB = 1024 ** 3
-const moment = { name: 'big.iso', bytes: GiB, total: 4 * GiB, bytesPerSecond: 1.5 * GiB, secondsLeft: 2 }
+const moment = { name: 'big.iso', phase: null, bytes: GiB, total: 4 * GiB, bytesPerSecond: 1.5 * GiB, secondsLeft: 2 }
 
 t.test('bytes are shown in the unit that suits', async t => {
   const texts = {
@@ -59,6 +59,31 @@ t.test('a line for a log says how much, how fast and how long', async t => {
   t.equal(progressLine(beginning), 'big.iso: 0 B of 4.0 GiB (0%), 0 B/s')
 })
 
+t.test('what goes on behind the copying has its name, its bytes and its rate', async t => {
+  const verifying = { ...moment, phase: 'verifying' }
+  t.equal(progressLine(verifying), 'big.iso: verifying, 1.0 GiB of 4.0 GiB (25%), 1.5 GiB/s, 0:02 left')
+  t.match(barLine(verifying, 132), /^verifying big\.iso  25% \[={10} {30}\] +1\.0 GiB of 4\.0 GiB +1\.5 GiB\/s  0:02 left$/)
+  t.match(barLine(verifying, 60), /^verifying big\.iso  25% \[=+ *\] +1\.5 GiB\/s  0:02 left$/)
+  t.match(barLine(verifying, 52), /^verifying  25% \[=+ *\] +1\.5 GiB\/s  0:02 left$/, 'the phase rather than the name')
+  const watched = { source: 'x', phase: null as string | null, began: performance.now() - 1000, bytes: 5000, total: 5000 }
+  const look = momentsOf(watched)
+  look()
+  Object.assign(watched, { phase: 'verifying', bytes: 0 })
+  t.match(look(), { phase: 'verifying', bytes: 0, total: 5000, bytesPerSecond: 0 }, 'what was copied counts no more')
+  watched.bytes = 4000
+  t.ok(look().bytesPerSecond > 0)
+  Object.assign(watched, { phase: 'another', bytes: 10 })
+  t.ok(look().bytesPerSecond > 0, 'at the first look already, since it began')
+})
+
+t.test('of nothing, and of more than there should be, no share is told', async t => {
+  for (const [bytes, total] of [[0, 0], [10, 0], [11, 10]]) {
+    const seen = momentsOf({ source: 'x', phase: null, began: 0, bytes, total })()
+    t.equal(progressLine(seen), `x: ${bytes} B, 0 B/s`)
+    t.match(barLine(seen, 80), /^x +\d+ B +0 B\/s$/)
+  }
+})
+
 t.test('a bar is as full as the copy has come', async t => {
   const full = (bytes: number): number => barLine({ ...moment, bytes }, 132).match(/\[(=*)( *)\]/)![1].length
   t.equal(barLine(moment, 132),
@@ -77,6 +102,7 @@ t.test('a bar fits any terminal, with room for a ^C, and says what has room', as
         const line = barLine({ ...moment, name, total }, columns)
         const wide = line.length + (line.match(/[^\0-\u10ff…]/g) ?? []).length
         if (wide > columns - 3) t.fail(`${wide} columns of ${columns}: ${line}`)
+        if (barLine({ ...moment, name, total, phase: 'verifying' }, columns).length > columns - 3) t.fail(`verifying in ${columns}`)
       }
       t.match(barLine({ ...moment, name, total }, 40), '1.5 GiB/s')
       const line = barLine({ ...moment, name, total }, 80)

@@ -59,7 +59,7 @@ t.test('--quiet says nothing, but for what went wrong', async t => {
 t.test('a copy that is not to be told about is not even looked at', async t => {
   const looks = { progress: 0, json: 0, quiet: 0 }
   for (const report of ['progress', 'json', 'quiet'] as const) {
-    startProgress({ source: 'x', total: null, get bytes() { return looks[report]++ } }, report).stop()
+    startProgress({ source: 'x', phase: null, began: 0, total: null, get bytes() { return looks[report]++ } }, report).stop()
   }
   t.ok(looks.progress > 0)
   t.equal(looks.json, 0)

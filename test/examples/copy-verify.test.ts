@@ -2,7 +2,11 @@
 import { execFileSync } from 'node:child_process'
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
+import { Copy } from '../../examples/copy/copy.js'
+import { Job } from '../../examples/copy/job.js'
+import type { Stage } from '../../examples/copy/verify.js'
 import { verify } from '../../examples/copy/verify.js'
 import { createUringReadStream } from '../../lib/index.js'
 import { copy } from '../helpers/copy-tool.js'
@@ -14,6 +18,8 @@ import { closing } from '../helpers/stream-events.js'
 
 const never = new AbortController().signal
 const MiB = 1024 ** 2
+const beginning = (): Stage => ({ phase: null, began: 0, bytes: 0, total: null })
+const verified = (source: string, target: string): Promise<void> => verify([{ source, target }], never, beginning())
 
 /** Whether files there are read past the page cache. */
 async function isDirect(path: string): Promise<boolean> {
@@ -38,7 +44,7 @@ ringTest('a disk that has other bytes than were written is found out, though the
     writeSync(image, Buffer.alloc(4096), 0, 4096, place)
     closeSync(image)
     t.ok(readFileSync(target).equals(source.content), 'the page cache')
-    await t.rejects(verify(source.path, target, never), { message: `'${target}' differs from '${source.path}'` })
+    await t.rejects(verified(source.path, target), { message: `'${target}' differs from '${source.path}'` })
   })
 }, notDirect)
 
@@ -48,11 +54,11 @@ ringTest('what differs is told, wherever it is', async t => {
   const target = join(directory, 'target')
   for (const at of [0, 300_000, source.content.length - 1]) {
     writeFileSync(target, source.content)
-    await verify(source.path, target, never)
+    await verified(source.path, target)
     const changed = Buffer.from(source.content)
     changed[at] ^= 1
     writeFileSync(target, changed)
-    await t.rejects(verify(source.path, target, never), { message: /differs/ }, `byte ${at}`)
+    await t.rejects(verified(source.path, target), { message: /differs/ }, `byte ${at}`)
   }
 })
 
@@ -61,8 +67,8 @@ t.test('without direct IO it is read through the page cache: a tmpfs, a ramfs', 
   const check = async (folder: string): Promise<void> => {
     const [one, same, wrong] = ['one', 'same', 'wrong'].map(name => join(folder, name))
     for (const [path, bytes] of [[one, content], [same, content], [wrong, other]] as const) writeFileSync(path, bytes)
-    await verify(one, same, never)
-    await t.rejects(verify(one, wrong, never), { message: /differs/ })
+    await verified(one, same)
+    await t.rejects(verified(one, wrong), { message: /differs/ })
     t.equal((await copy(['--verify', '-q', one, join(folder, 'copied')])).code, 0)
   }
   await withMemory(t, 'tmpfs', check)
@@ -70,4 +76,53 @@ t.test('without direct IO it is read through the page cache: a tmpfs, a ramfs', 
     await check(folder)
     t.equal(await isDirect(join(folder, 'one')), false)
   })
+})
+
+/** What a copy shows of itself until it is over, without what it shows twice. */
+async function shown(copy: Stage, over: Promise<unknown>): Promise<Stage[]> {
+  const seen = [{ ...copy }]
+  let settled = false
+  const mark = (): void => { settled = true }
+  over.then(mark, mark)
+  for (; !settled; await setImmediate()) {
+    const last = seen[seen.length - 1]
+    if (copy.phase !== last.phase || copy.bytes !== last.bytes) seen.push({ phase: copy.phase, began: copy.began, bytes: copy.bytes, total: copy.total })
+  }
+  return seen
+}
+
+ringTest('while it verifies that is shown, from nothing to all, and the figures are those of the copy', async t => {
+  const directory = t.testdir({ source: {}, into: {} })
+  const at = (name: string): string => join(directory, name)
+  const options = { target: at('into'), verify: true, report: 'json' } as const
+  for (const name of ['source/one', 'source/two']) makeFile(at(name), 4 * MiB + 5)
+  const cases = [
+    [new Copy({ ...options, source: at('source/one') }), 4 * MiB + 5],
+    [new Job({ ...options, source: at('source/one'), sources: [at('source/one'), at('source/two')], force: true }), 8 * MiB + 10],
+    [new Job({ ...options, source: at('source'), recursive: true }), 8 * MiB + 10]
+  ] as const
+  for (const [copying, total] of cases) {
+    const result = copying.run(never)
+    const seen = await shown(copying, result)
+    t.match(await result, { bytes: total })
+    t.same([...new Set(seen.map(({ phase }) => phase))].filter(phase => phase !== 'syncing'), [null, 'verifying'])
+    const verifying = seen.filter(({ phase }) => phase === 'verifying')
+    t.ok(verifying.every(stage => stage.total === total))
+    t.ok(verifying.some(({ bytes }) => bytes > 0 && bytes < total), 'it is seen on its way')
+    t.equal(copying.bytes, total)
+  }
+})
+
+ringTest('one file that differs ends the comparison of all, and nothing is left open', async t => {
+  const directory = t.testdir()
+  const pairs = Array.from({ length: 40 }, (_, i) => {
+    const source = makeFile(join(directory, `source-${i}`), 300_000 + i).path
+    const target = join(directory, `target-${i}`)
+    writeFileSync(target, i === 3 ? 'other' : readFileSync(source))
+    return { source, target }
+  })
+  const stage = beginning()
+  await t.rejects(verify(pairs, never, stage), { message: `'${pairs[3].target}' differs from '${pairs[3].source}'` })
+  t.ok(stage.bytes < 39 * 300_000, `${stage.bytes}`)
+  await t.rejects(verify(pairs, AbortSignal.abort(), beginning()), { name: 'AbortError' })
 })
