@@ -26,10 +26,19 @@ function isBrokenPipe(error: Error): boolean {
   return (error as NodeJS.ErrnoException).code === 'EPIPE'
 }
 
-async function tellPlan(options: CopyOptions): Promise<void> {
-  const { directories, links, files, bytes } = await new Job(options).plan()
+/** Gives the exit code. */
+async function tellPlan(options: CopyOptions): Promise<number> {
+  const job = new Job(options)
+  const { directories, links, files, bytes } = await job.plan()
   const lines = [...directories, ...links, ...files].map(({ source, target }) => `${plainLine(`${source}`)} -> ${plainLine(`${target}`)}\n`)
   await print(`${lines.join('')}${files.length} files, ${formatBytes(bytes)}\n`)
+  return tellSkipped(job)
+}
+
+/** Of what could not be copied beside the rest. Gives the exit code. */
+function tellSkipped({ skipped }: { skipped: string[] }): number {
+  skipped.forEach(complain)
+  return skipped.length > 0 ? failed : 0
 }
 
 async function main(): Promise<number> {
@@ -38,10 +47,7 @@ async function main(): Promise<number> {
     await print(options.text)
     return 0
   }
-  if (options.dryRun) {
-    await tellPlan(options)
-    return 0
-  }
+  if (options.dryRun) return tellPlan(options)
   const one = options.sources!.length === 1 && !options.recursive
   const copy = one ? new Copy(options) : new Job(options)
   const interruption = new Interruption()
@@ -51,7 +57,7 @@ async function main(): Promise<number> {
     progress.stop()
     if (options.report === 'json') await print(`${JSON.stringify(result)}\n`)
     if (options.report === 'progress') process.stderr.write(`${plainName(copy.source)}: ${summary(result)}\n`)
-    return 0
+    return tellSkipped(copy)
   } catch (error) {
     progress.stop()
     const { name, exitCode } = interruption

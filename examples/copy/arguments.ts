@@ -45,7 +45,9 @@ a directory. The mode bits are kept, less the umask, and holes stay holes.
                        soon as the copy begins, and so is the whole file if the
                        copy fails or is interrupted; but see --atomic
   -r, --recursive      copy directories with all that is in them, many small
-                       files at once; symbolic links are copied as links
+                       files at once; symbolic links are copied as links.
+                       FIFOs, sockets and devices are skipped, never opened:
+                       a line names each, and the exit status is 1
       --atomic         TARGET is the whole old or the whole new file at any time
       --fsync          end only when everything is on the disk
   -p, --preserve       keep owner, all mode bits, times and extended attributes
@@ -74,7 +76,7 @@ With --verify, of the syncing and the verifying too.
 Ctrl-C stops the copy and removes the partial target. The first file that cannot
 be copied ends it.
 
-Exit status: 0 copied, 1 failed, 2 wrong usage, 130 interrupted by Ctrl-C,
+Exit status: 0 copied, 1 failed or skipped something, 2 wrong usage, 130 interrupted by Ctrl-C,
 143 ended by SIGTERM, 129 by SIGHUP.
 
 URING_STREAMS_ENGINE=threads in the environment copies without io_uring.

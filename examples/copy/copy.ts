@@ -50,6 +50,7 @@ export class Copy implements Stage {
   bytes = 0
   /** Bytes that there will be. Null if nobody knows: of a pipe, of a file in /proc, of a file that grows. */
   total: number | null = null
+  readonly skipped: string[] = []
   #copied = 0
   readonly #options: CopyOptions
 

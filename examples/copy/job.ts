@@ -6,7 +6,7 @@ import type { Figures } from './copy.js'
 import { measured } from './copy.js'
 import { explained, fileOptions } from './file-options.js'
 import type { Entry, Tree } from './tree.js'
-import { plan } from './tree.js'
+import { plan, skippedBecause } from './tree.js'
 import type { Stage } from './verify.js'
 import { verify } from './verify.js'
 
@@ -16,6 +16,8 @@ export interface JobResult extends Figures {
   files: number
   directories: number
   links: number
+  /** Entries that were not copied. */
+  skipped: number
 }
 
 export class Job implements Stage {
@@ -39,11 +41,16 @@ export class Job implements Stage {
       this.total = tree.bytes
       const figures = await measured(() => this.#copy(tree, signal), () => this.#copied)
       const { sources, source, target } = this.options
-      const counts = { files: tree.files.length, directories: tree.directories.length, links: tree.links.length }
+      const counts = { files: tree.files.length, directories: tree.directories.length, links: tree.links.length, skipped: tree.skipped.length }
       return { sources: sources ?? [source], target, ...counts, ...figures }
     } catch (error) {
       throw explained(error as Error)
     }
+  }
+
+  /** A line for each entry that is not copied, once that is known. */
+  get skipped(): string[] {
+    return this.#tree?.skipped.map(skippedBecause) ?? []
   }
 
   async plan(): Promise<Tree> {

@@ -20,6 +20,8 @@ export interface Tree {
   directories: Entry[]
   links: Entry[]
   files: Entry[]
+  /** FIFOs, sockets and devices: they are not opened, and Node.js has no mknod to make them anew. */
+  skipped: Entry[]
   /** Of all files. */
   bytes: number
 }
@@ -30,7 +32,7 @@ export async function plan({ sources, source, target, recursive }: CopyOptions):
   const existing = await statIfThere(target)
   const into = existing?.isDirectory() ?? false
   if (all.length > 1 && !into) throw new Error(`ENOTDIR: several files need a directory to go to, '${target}' is none`)
-  const tree: Tree = { directories: [], links: [], files: [], bytes: 0 }
+  const tree: Tree = { directories: [], links: [], files: [], skipped: [], bytes: 0 }
   const taken = new Set<string>()
   for (const each of all) {
     const goal = into ? join(target, basename(each) === '..' ? basename(resolve(each)) : basename(each)) : target
@@ -52,11 +54,17 @@ async function add(tree: Tree, source: string, target: string, recursive: boolea
 }
 
 async function addEntry(tree: Tree, entry: Entry, recursive: boolean): Promise<void> {
-  const { source, stats } = entry
+  const { stats } = entry
   if (stats.isSymbolicLink()) tree.links.push(entry)
   else if (stats.isDirectory()) await addDirectory(tree, entry)
   else if (stats.isFile() || !recursive) addFile(tree, entry)
-  else throw new Error(`'${source.toString()}' is neither a file, nor a directory, nor a link`)
+  else tree.skipped.push(entry)
+}
+
+/** Why an entry is skipped. */
+export function skippedBecause({ source, stats }: Entry): string {
+  const kind = stats.isFIFO() ? 'FIFO' : stats.isSocket() ? 'socket' : 'device'
+  return `skipped '${source.toString()}': a ${kind} cannot be made here (cp -r makes it)`
 }
 
 function addFile(tree: Tree, entry: Entry): void {

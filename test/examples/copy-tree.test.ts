@@ -1,10 +1,13 @@
 /** uring-copy: several sources, directories, and the options of copyFile. */
 import { execFileSync } from 'node:child_process'
 import { existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync, truncateSync, writeFileSync, chmodSync } from 'node:fs'
-import { join } from 'node:path'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { join, relative } from 'node:path'
 import t from 'tap'
 import { copy } from '../helpers/copy-tool.js'
 import { notLinux } from '../helpers/descriptors.js'
+import { makeFifo } from '../helpers/files.js'
 import { patterned } from '../helpers/seeded.js'
 
 function makeTree(root: string): void {
@@ -63,6 +66,33 @@ t.test('a directory is not copied into itself', async t => {
   t.equal(code, 1)
   t.match(stderr, 'or inside of it')
   t.notOk(existsSync(join(dir, 'source/inner')))
+})
+
+// Its name is part of the socket's path, which may have 107 bytes.
+t.test('FIFOs and sockets are skipped', { skip: notLinux }, async t => {
+  const dir = t.testdir({ source: { a: 'a', inner: { b: 'b' } } })
+  const at = (name: string): string => join(dir, name)
+  makeFifo(at('source/inner/fifo'))
+  const server = createServer().listen(relative('.', at('source/socket')))
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const lines = `uring-copy: skipped '${at('source/socket')}': a socket cannot be made here (cp -r makes it)
+uring-copy: skipped '${at('source/inner/fifo')}': a FIFO cannot be made here (cp -r makes it)
+`
+  const told = (stderr: string): string[] => stderr.split('\n').sort()
+  const planned = await copy(['-r', '--dry-run', at('source'), at('target')])
+  t.same([planned.code, told(planned.stderr)], [1, told(lines)])
+  t.match(planned.stdout, '2 files, 2 B\n')
+  t.notOk(existsSync(at('target')))
+  const { code, stdout, stderr } = await copy(['-r', '--json', '--verify', '-p', at('source'), at('target')])
+  t.same([code, told(stderr)], [1, told(lines)])
+  t.match(JSON.parse(stdout), { files: 2, directories: 2, links: 0, skipped: 2 })
+  t.same(readdirSync(at('target')).sort(), ['a', 'inner'])
+  t.same(readdirSync(at('target/inner')), ['b'])
+  t.ok(Math.abs(statSync(at('target/inner')).mtimeMs - statSync(at('source/inner')).mtimeMs) < 0.001, 'and finished')
+  const alone = await copy(['-r', '-q', at('source/inner/fifo'), at('alone')])
+  t.match(alone, { code: 1, stderr: /^uring-copy: skipped [^\n]*\n$/ })
+  t.notOk(existsSync(at('alone')))
 })
 
 t.test('--dry-run tells what would be done, and does nothing', async t => {
