@@ -1,9 +1,12 @@
 /** One write of the window of writes. */
+import { constants } from 'node:os'
 import type { Loan } from './buffers.js'
 import { floorTo } from './direct.js'
 import type { OpenFile } from './engine.js'
 import { currentPosition, Opcode, Request } from './engine.js'
 import type { WriteWindow } from './write-window.js'
+
+const { EINVAL } = constants.errno
 
 /** Where the bytes of a write are: in a loan's buffer, or if there is none in a chunk of the caller's. */
 export interface WriteSource {
@@ -23,14 +26,19 @@ export class ChunkWrite extends Request {
   done = false
   /** It must be copied into memory of ours before it is started. */
   staged = false
+  /** It could not go on in whole units, and waits to go on through the page cache. */
+  stalled = false
+  /** What it was refused with then; 0: less than a unit was written. */
+  refusal = 0
   private _offset: number
+  private _unit: number
 
   /**
    * @param unit bytes of which it is a whole multiple, in memory as well: `file` has O_DIRECT then. 1 otherwise
    */
   constructor(
     readonly window: WriteWindow, readonly place: number, { loan, chunk, offset, size }: WriteSource,
-    file: OpenFile, private readonly _unit: number
+    file: OpenFile, unit: number
   ) {
     super()
     this.opcode = Opcode.write
@@ -41,6 +49,7 @@ export class ChunkWrite extends Request {
     else this.memory = chunk
     this._offset = offset
     this.size = size
+    this._unit = unit
     this.aim(0)
   }
 
@@ -51,6 +60,24 @@ export class ChunkWrite extends Request {
     this.length = this.size - this.moved
     this.position = this.place === currentPosition ? currentPosition : this.place + this.moved
     return this.length === 0
+  }
+
+  /**
+   * True if this is what a direct write may end with at a limit: of the file's size within a unit, EINVAL, for what the
+   * kernel would still take of it is no whole blocks; of a device's or the disk's, a part of a unit, again and again.
+   */
+  stallsAt(result: number): boolean {
+    this.stalled = this._unit > 1 && (result === -EINVAL || result > 0)
+    if (this.stalled) this.refusal = Math.min(result, 0)
+    return this.stalled
+  }
+
+  /** From here on through the page cache, byte for byte. */
+  goOnThroughCache(file: OpenFile): void {
+    this.file = file
+    this._unit = 1
+    this.stalled = false
+    this.aim(0)
   }
 
   /** Moves the bytes from the caller's memory to that of a loan. */

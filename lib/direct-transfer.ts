@@ -1,15 +1,20 @@
 /** Positional transfers past the page cache, of any place, length and memory. */
+import { constants } from 'node:os'
 import type { DirectFile } from './direct.js'
 import { ceilTo, floorTo, partsOf } from './direct.js'
 import type { EngineBuffer, OpenFile } from './engine.js'
 import { Opcode } from './engine.js'
-import { invalidState } from './errors.js'
+import { errnoError, invalidState } from './errors.js'
 import { Operation } from './operation.js'
 import { ops } from './operations.js'
 import { chunkSizeDirect, depthDirect } from './options.js'
 import type { Ring } from './ring.js'
+import { writeWhole } from './transfers.js'
 
 type Place = number | bigint
+
+/** With what was moved before it. */
+interface MoveError extends NodeJS.ErrnoException { bytesMoved?: number }
 
 /** How far into a unit a place is. */
 function within(unit: number, place: Place): number {
@@ -47,18 +52,29 @@ export class DirectTransfers {
     return this.#pieces(byteLength, piece)
   }
 
-  /** Moves all pieces, some at once; ends behind the first that is short. */
-  async #pieces(total: number, piece: (at: number) => Promise<number>): Promise<number> {
+  /**
+   * Moves all pieces, some at once; ends behind the first that is short.
+   * @param rest moves what is left of one that could not go on in whole units, when nothing else is in flight
+   */
+  async #pieces(total: number, piece: (at: number) => Promise<number>, rest?: (at: number, size: number) => Promise<void>): Promise<number> {
     let done = 0
     while (done < total) {
       const starts: number[] = []
       for (let at = done; at < total && starts.length < depthDirect; at += chunkSizeDirect) starts.push(at)
       // All of them have ended before an error is told: until then they have the memory.
       for (const outcome of await Promise.allSettled(starts.map(piece))) {
-        if (outcome.status === 'rejected') throw Object.assign(outcome.reason as Error, done > 0 ? { bytesMoved: done } : {})
         const wanted = Math.min(chunkSizeDirect, total - done)
-        done += outcome.value
-        if (outcome.value < wanted) return done
+        const error = outcome.status === 'rejected' ? outcome.reason as MoveError : null
+        const moved = outcome.status === 'rejected' ? outcome.reason.bytesMoved ?? 0 : outcome.value
+        done += moved
+        if (moved === wanted && error === null) continue
+        if (rest === undefined && error === null) return done
+        if (rest !== undefined && (error === null || error.code === 'EINVAL')) {
+          await rest(done, wanted - moved).catch(reason => { throw Object.assign(reason, { bytesMoved: done }) })
+          done += wanted - moved
+        }
+        if (error !== null) throw rest === undefined ? error : Object.assign(error, { bytesMoved: done })
+        break // those behind it once more
       }
     }
     return done
@@ -94,10 +110,12 @@ export class DirectTransfers {
     let written = 0
     for (const part of partsOf(within(unit, position), byteLength, unit)) {
       const place = plus(position, part.offset)
+      const cached = (at: number, size: number): Promise<void> =>
+        this.#writeAll(bytes.subarray(part.offset + at, part.offset + at + size), plus(place, at), signal)
       const move = part.direct
         ? this.#pieces(part.size, at =>
-          this.#writePiece(bytes, part.offset + at, Math.min(chunkSizeDirect, part.size - at), plus(place, at), signal))
-        : this.#writeAll(bytes.subarray(part.offset, part.offset + part.size), place, signal)
+          this.#writePiece(bytes, part.offset + at, Math.min(chunkSizeDirect, part.size - at), plus(place, at), signal), cached)
+        : cached(0, part.size).then(() => part.size)
       written += await move.catch(error => {
         const before = written + (error.bytesMoved ?? 0)
         delete error.bytesMoved
@@ -108,26 +126,29 @@ export class DirectTransfers {
     return written
   }
 
-  async #writeAll(bytes: Uint8Array, place: Place, signal?: AbortSignal): Promise<number> {
-    let done = 0
-    while (done < bytes.byteLength) done += await this.#run(ops.write(this.file, bytes.subarray(done), plus(place, done)), signal)
-    return done
+  /** Through the page cache. */
+  async #writeAll(bytes: Uint8Array, place: Place, signal?: AbortSignal): Promise<void> {
+    const written = await writeWhole(bytes.byteLength, place, (done, at) => this.#run(ops.write(this.file, bytes.subarray(done), at), signal))
+    if (written < bytes.byteLength) throw errnoError(-constants.errno.EIO, 'write') // as if nothing were wrong
   }
 
+  /** Gives fewer bytes than `size` where not even a unit more can be written. */
   async #writePiece(source: Uint8Array, at: number, size: number, place: Place, signal?: AbortSignal): Promise<number> {
     const { unit } = this.direct
     const buffer = this.ring.engine.acquirePages(size)
+    let done = 0
     try {
       const pages = buffer.lend(size)
       pages.set(source.subarray(at, at + size))
       buffer.reclaim(pages)
-      let done = 0
       while (done < size) {
         const moved = floorTo(unit, done + await this.#move(Opcode.write, buffer, done, plus(place, done), size - done, signal))
-        if (moved === done) return done // not even a unit
+        if (moved === done) return done
         done = moved
       }
       return done
+    } catch (error) {
+      throw Object.assign(error as MoveError, { bytesMoved: done })
     } finally {
       buffer.free()
     }

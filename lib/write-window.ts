@@ -49,6 +49,8 @@ export abstract class WriteWindow implements Window {
   /** Everything not yet written, in order; the first `_started` of them were given to the ring. */
   private readonly _writes: ChunkWrite[] = []
   private _started = 0
+  /** Of those, direct ones that wait to go on through the page cache. */
+  private _stalled = 0
   /** Null where nothing is known of the disk. */
   private readonly _flushed: FlushedPrefix | null
   private readonly _sequential: boolean
@@ -118,7 +120,9 @@ export abstract class WriteWindow implements Window {
   }
 
   protected fill(): void {
-    if (this._failure !== null || this._closing) return
+    if (this._closing) return
+    if (this._stalled > 0) return this._goOnThroughCache()
+    if (this._failure !== null) return
     while (this._started < this._writes.length && this.inFlight < this._limit) {
       const write = this._writes[this._started]
       if (!this.prepare(write)) return
@@ -130,11 +134,22 @@ export abstract class WriteWindow implements Window {
     }
   }
 
+  /** The first one goes on when nothing else is in flight; also after a failure, if that was behind it: what fits is written. */
+  private _goOnThroughCache(): void {
+    const [first] = this._writes
+    if (this.inFlight > 0 || !first.stalled) return
+    first.goOnThroughCache(this.file)
+    this._stalled--
+    this.prepare(first)
+    this.inFlight++
+    this.ring.start(first)
+  }
+
   /** A write came back from the ring. @internal */
   completed(write: ChunkWrite, result: number): void {
     if (this._goesOn(write, result)) return
     this.inFlight--
-    this._release(write)
+    if (!write.stalled) this._release(write)
     this._advance()
     if (this._closing) return this._finishClose()
     if (!this.ring.pressure) this._limit = Math.min(this._limit * 2, this.writeBehind)
@@ -156,13 +171,19 @@ export abstract class WriteWindow implements Window {
     const stopped = this._closing || this._failure !== null
     if (!stopped && retried(this.ring, write, result)) return true
     if (write.detached) this._failure ??= invalidState('a chunk was detached while it was being written')
-    // Nothing written and no error: what a disk that cannot go on answers.
-    if (result <= 0) this._failure ??= write.error ?? errnoError(result || -constants.errno.EIO, 'write')
-    if (result <= 0) return false
     const { moved } = write
-    write.done = write.aim(result)
-    if (write.moved === moved) this._failure ??= errnoError(-constants.errno.EIO, 'write') // not even a unit
-    if (write.done || stopped || this._failure !== null) return false
+    if (result > 0) write.done = write.aim(result)
+    const stuck = write.moved === moved
+    // After a failure nothing is started any more, but the rest of what fits is written.
+    if (!write.done && !this._closing && (stuck || stopped) && write.stallsAt(result)) this._stalled++
+    // Nothing written and no error: what a disk that cannot go on answers.
+    else if (stuck) this._failure ??= write.error ?? errnoError(result < 0 ? result : -constants.errno.EIO, 'write')
+    // What the page cache has taken was not for it: nothing goes on behind this one.
+    if (write.done && write.refusal < 0) {
+      write.done = false
+      this._failure ??= errnoError(write.refusal, 'write')
+    }
+    if (write.done || write.stalled || stopped || this._failure !== null) return false
     this.ring.start(write)
     return true
   }
@@ -210,6 +231,7 @@ export abstract class WriteWindow implements Window {
   close(closed: () => void): void {
     this._closing = true
     for (const write of this._writes.splice(this._started)) this._release(write)
+    for (const write of this._writes) if (write.stalled) this._release(write)
     // A write cancelled between others that happen would leave a hole; those to a regular file end soon.
     if (this._sequential) for (const write of [...this._writes]) if (!write.done) this.ring.cancel(write)
     this.drop()
