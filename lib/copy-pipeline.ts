@@ -117,9 +117,10 @@ export class Pipeline {
 
   /** The same one for as long as it has anything left: each lane asks, and takes a piece. */
   async * #ranges(chunk: number): AsyncGenerator<CopyRange> {
-    const { units: { read: unit }, source } = this.files
+    const { units: { read: unit }, source, targetIsFile } = this.files
     let done = 0
-    for await (const data of dataOf(source.fd, 0, this.size)) {
+    // What a device holds is no hole: there the source's are written.
+    for await (const data of targetIsFile ? dataOf(source.fd, 0, this.size) : [{ start: 0, end: this.size }]) {
       const from = Math.max(done, floorTo(unit, data.start))
       this.#passed(from - done) // a hole
       if (data.end - from >= allocatedBytesMin) await this.#allocate(from, data.end)

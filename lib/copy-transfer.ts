@@ -69,6 +69,8 @@ export interface Files {
   /** Whether reads and writes have positions; pipes and terminals have none. */
   sourceSeeks: boolean
   targetSeeks: boolean
+  /** It was emptied: what is not written to it is zeros, and what is written too much can be cut off. */
+  targetIsFile: boolean
   /** Lengths of reads and writes are rounded up to multiples of them. */
   units: Units
   /** Pages are not to be left in the cache; false as soon as the kernel has said that it cannot do that by itself. */

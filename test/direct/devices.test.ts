@@ -1,5 +1,5 @@
 // Devices with `direct`: block devices are read and written past the page cache, as files are; others have no direct IO.
-import { readFileSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { copyFile, createUringReadStream, createUringWriteStream, open } from '../../lib/index.js'
@@ -94,6 +94,25 @@ ringTest('a block device is copied direct, and to one nothing is written behind 
     readFileSync(source).copy(expected)
     t.ok(readFileSync(device).equals(expected))
   })
+}, notDirect)
+
+ringTest('the holes of a source are zeros on a block device', async t => {
+  const source = join(t.testdir(), 'source')
+  const content = Buffer.concat([patterned(100_000), Buffer.alloc(700_000), patterned(50_000, 3), Buffer.alloc(100_000)])
+  const fd = openSync(source, 'w')
+  writeSync(fd, content, 0, 100_000, 0)
+  writeSync(fd, content, 800_000, 50_000, 800_000)
+  ftruncateSync(fd, content.length)
+  closeSync(fd)
+  t.ok(statSync(source).blocks * 512 < 300_000, 'it has holes')
+  for (const direct of [false, 'prefer'] as const) {
+    const expected = patterned(MiB, 9)
+    await withLoopDevice(t, expected, 512, async device => {
+      t.match(await copyFile(source, device, { direct }), { bytes: content.length })
+      content.copy(expected)
+      t.ok(readFileSync(device).equals(expected))
+    })
+  }
 }, notDirect)
 
 t.test('a character device has no direct IO: true says so, prefer goes on', { skip: notDirect || notLinux }, async t => {
