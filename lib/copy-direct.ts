@@ -16,7 +16,7 @@ export interface Units { read: number, write: number }
 export interface End {
   fd: number
   path: string | Buffer
-  /** A regular file; or for a source, what has positions. */
+  /** What has positions, and may be read or written in whole units. */
   suits: boolean
 }
 

@@ -44,7 +44,8 @@ export interface CopyOptions {
   clone?: boolean
   /**
    * Past the page cache (O_DIRECT). 'prefer' copies through it where the file system refuses that; true fails with
-   * EINVAL there, and for a target that is no regular file. Default false.
+   * EINVAL there, and for a target that is neither a regular file nor a block device. Of a device's last unit only what
+   * belongs there is written, through the page cache. Default false.
    */
   direct?: boolean | 'prefer'
   /** Resolve only when the target is on the disk (fsync). Default false. */

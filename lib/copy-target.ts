@@ -26,6 +26,8 @@ export class CopyTarget {
   /** What was found when it was opened. */
   facts: BigIntStats | null = null
   #atomic: AtomicFile | null = null
+  /** The same file through the page cache, when `file` goes past it. */
+  #cached: Promise<OpenFile | null> | null = null
   /** That file while it is not whole; null too if it is none that could be removed. */
   #partial: Identity | null = null
 
@@ -96,7 +98,19 @@ export class CopyTarget {
     await promisify(ftruncate)(this.file!.fd, length)
   }
 
+  /**
+   * Opens it once more, without the flag that sets this one past the page cache: for what is no whole unit. Null where
+   * that cannot be done.
+   */
+  cached(): Promise<OpenFile | null> {
+    // By number: whatever has its path by now. A worker of an old kernel's has another /proc/self.
+    return this.#cached ??= openFile(this.plan.ring, `/proc/${process.pid}/fd/${this.file!.fd}`, O_WRONLY, 0).catch(() => null)
+  }
+
   async close(): Promise<void> {
+    const cached = await this.#cached
+    this.#cached = null
+    if (cached != null) await closeFile(this.plan.ring, cached).catch(() => {}) // the other one says what is wrong
     const { file } = this
     if (file === null) return
     this.file = null

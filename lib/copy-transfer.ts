@@ -10,7 +10,7 @@ import { errnoError } from './errors.js'
 import { retried } from './retry.js'
 import type { Ring } from './ring.js'
 
-const { ECANCELED, EIO, EOPNOTSUPP } = constants.errno
+const { ECANCELED, EINVAL, EIO, EOPNOTSUPP } = constants.errno
 /** Give the pages back once they are on the disk; leave those that were there before. Linux 6.14. */
 const RWF_DONTCACHE = 128
 
@@ -73,11 +73,18 @@ export interface Files {
   targetIsFile: boolean
   /** Lengths of reads and writes are rounded up to multiples of them. */
   units: Units
+  /** The target through the page cache, for direct writes that cannot go on; null where there is no such thing. */
+  cached: () => Promise<OpenFile | null>
+  /** What is left of the source's last unit, for a target that cannot be cut off behind it. */
+  tails: Tail[]
   /** Pages are not to be left in the cache; false as soon as the kernel has said that it cannot do that by itself. */
   uncached: boolean
   /** Reads and writes that were started. */
   operations: number
 }
+
+/** Bytes that are to be written last, through the page cache. */
+export interface Tail { position: number, bytes: Uint8Array }
 
 /** What became of the last piece: fewer bytes than its length where the source ended. */
 export interface Carried { position: number, length: number, bytes: number }
@@ -142,21 +149,53 @@ export class Lane {
     // A short read, or one that is refused, breaks the link: the write is as if it had never been asked for.
     if (this.#refused(read)) return this.#carryLinked(range)
     const got = checked(read, 'read', sourcePath)
-    if (this.#refused(written)) return { got, written: 0 }
+    if (this.#refused(written) || this.#isStuck(written)) return { got, written: 0 }
     return { got, written: written === -ECANCELED && !this.#write.cancelled ? 0 : checked(written, 'write', targetPath) }
   }
 
   async #writeAll(position: number, written: number, length: number): Promise<void> {
-    const { units: { write: unit }, targetPath } = this.files
+    const { units: { write: unit }, targetPath, targetIsFile } = this.files
     // Past the end of a file whose size is no multiple: cut off when the copy is done.
-    const end = ceilTo(unit, length)
-    let done = written
+    const end = targetIsFile ? ceilTo(unit, length) : floorTo(unit, length)
+    let done = floorTo(unit, written)
     while (done < end) {
-      const moved = checked(await this.#writeSome(position + done, done, end - done), 'write', targetPath)
+      const result = await this.#writeSome(position + done, done, end - done)
+      const moved = this.#isStuck(result) ? 0 : checked(result, 'write', targetPath)
       const whole = done + moved === end ? moved : floorTo(unit, moved)
-      if (whole === 0) throw errnoError(-EIO, 'write', targetPath)
-      done += whole
+      if (whole === 0) await this.#writeCached(position, done, Math.min(end, length), result)
+      done = whole === 0 ? end : done + whole
     }
+    if (end < length) this.#keepTail(position + end, end, length - end)
+  }
+
+  /** Across a limit of the target's size the kernel refuses a direct write, for what it would take is no whole blocks. */
+  #isStuck(result: number): boolean {
+    return result === -EINVAL && this.files.units.write > 1
+  }
+
+  /** Where not even a unit can be written: what fits, and why there is no more. @param result what a direct write gave */
+  async #writeCached(position: number, from: number, to: number, result: number): Promise<void> {
+    const { targetPath, units, target, cached } = this.files
+    const stuck = errnoError(result < 0 ? result : -EIO, 'write', targetPath)
+    const file = units.write > 1 && result !== 0 ? await cached() : null
+    if (file === null) throw stuck
+    this.#write.file = file
+    try {
+      for (let done = from; done < to;) {
+        const moved = checked(await this.#writeSome(position + done, done, to - done), 'write', targetPath)
+        if (moved === 0) throw stuck
+        done += moved
+      }
+    } finally {
+      this.#write.file = target
+    }
+    if (result < 0) throw stuck // not for a limit
+  }
+
+  #keepTail(position: number, offset: number, length: number): void {
+    const bytes = new Uint8Array(length)
+    this.buffer.copyTo(bytes, offset, length)
+    this.files.tails.push({ position, bytes })
   }
 
   async #readSome(position: number, offset: number, length: number): Promise<number> {

@@ -15,10 +15,12 @@ import type { SystemError } from './errors.js'
 import { abortError, errnoError } from './errors.js'
 import { cloneFile, copyTimes, copyXattrs, dropCache } from './file-calls.js'
 import { closeFile, openFile } from './open-files.js'
+import { ops } from './operations.js'
 import type { PathLike } from './path.js'
 import { validPath } from './path.js'
+import { writeWhole } from './transfers.js'
 
-const { EISDIR, ENOSYS, EXDEV } = os.errno
+const { EIO, EISDIR, ENOSYS, EXDEV } = os.errno
 type Path = string | Buffer
 
 export interface CopyResult {
@@ -104,21 +106,40 @@ class FileCopy {
     const { plan } = this
     const { file, facts } = this.#target
     const [sourceSeeks, targetSeeks] = [seeks(from), seeks(facts!)]
-    // The last unit of a target is written as a whole, and of what is no file the rest of it could not be cut off.
     const units = await chooseUnits(plan,
       { fd: source.fd, path: this.sourcePath, suits: sourceSeeks, size: Number(from.size) },
-      { fd: file!.fd, path: this.targetPath, suits: facts!.isFile() })
+      { fd: file!.fd, path: this.targetPath, suits: await this.#targetSuits() })
     const direct = units.write > 1
     const files: Files = {
       ring: plan.ring, source, target: file!, sourcePath: this.sourcePath, targetPath: this.targetPath, sourceSeeks, targetSeeks,
-      targetIsFile: facts!.isFile(), units, uncached: plan.dropCache && !direct && plan.ring.engine.kind === 'uring', operations: 0
+      targetIsFile: facts!.isFile(), cached: () => this.#target.cached(), tails: [], units, uncached: plan.dropCache && !direct && plan.ring.engine.kind === 'uring', operations: 0
     }
     this.#pipeline = new Pipeline(files, plan, from.isFile() ? Number(from.size) : 0)
     this.#throwIfAborted()
     const bytes = await this.#pipeline.run()
+    await this.#writeTails(files)
     if (facts!.isFile()) await this.#settleSize(file!.fd, bytes, this.#pipeline.allocated)
     if (plan.dropCache && !direct && !files.uncached) for (const { fd } of [source, file!]) this.#check(await dropCache(fd), 'fadvise')
     return { bytes, method: direct ? 'direct' : 'buffered', operations: files.operations }
+  }
+
+  /** Of a device's last unit only a part is written, through the page cache: where that cannot be, no direct copy begins. */
+  async #targetSuits(): Promise<boolean> {
+    const { facts } = this.#target
+    if (facts!.isFile()) return true
+    return facts!.isBlockDevice() && (this.plan.direct === false || await this.#target.cached() !== null)
+  }
+
+  /** When no direct write is in flight any more. */
+  async #writeTails({ tails }: Files): Promise<void> {
+    for (const { position, bytes } of tails) {
+      const cached = await this.#target.cached()
+      const written = await writeWhole(bytes.length, position, async (done, at) => {
+        this.#throwIfAborted()
+        return (await this.plan.ring.submit(ops.write(cached!, bytes.subarray(done), at))).result
+      }).catch(error => { throw named(error, this.targetPath) })
+      if (written < bytes.length) this.#check(-EIO, 'write')
+    }
   }
 
   /**
@@ -170,6 +191,11 @@ class FileCopy {
 /** Whether it has positions to read from and to write to. */
 function seeks(facts: BigIntStats): boolean {
   return facts.isFile() || facts.isBlockDevice()
+}
+
+/** A failure of an operation, with the path of its file. */
+function named(error: Error & Partial<SystemError>, path: Path): Error {
+  return typeof error.errno === 'number' ? errnoError(error.errno, error.syscall!, path) : error
 }
 
 /** A failure of one file, as that of the copy: with both paths. */

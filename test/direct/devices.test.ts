@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { copyFile, createUringReadStream, createUringWriteStream, open } from '../../lib/index.js'
 import { notLinux } from '../helpers/descriptors.js'
+import { makeFile } from '../helpers/files.js'
 import { withLoopDevice } from '../helpers/image.js'
 import { notDirect, ringTest } from '../helpers/ring-state.js'
 import { patterned, seededFor } from '../helpers/seeded.js'
@@ -84,17 +85,31 @@ for (const [sector, bytes] of [[512, 3 * MiB + 3 * 512], [4096, 3 * MiB]] as con
 ringTest('a block device is copied direct, and to one nothing is written behind what was copied', async t => {
   const bytes = MiB + 3 * 512
   const expected = patterned(bytes)
-  const directory = t.testdir({ source: patterned(300_001, 5) })
+  const directory = t.testdir()
   await withLoopDevice(t, expected, 512, async device => {
     const target = join(directory, 'target')
     t.match(await copyFile(device, target, { direct: true }), { bytes, method: 'direct' })
     t.ok(readFileSync(target).equals(expected))
-    const source = join(directory, 'source')
-    t.match(await copyFile(source, device, { direct: 'prefer', flush: true }), { bytes: 300_001 })
-    readFileSync(source).copy(expected)
-    t.ok(readFileSync(device).equals(expected))
+    // Smaller than a unit, whole units, and up to the last byte.
+    for (const [i, size] of [300_001, 100, 65_536, bytes - 100, 5, bytes].entries()) {
+      const source = makeFile(join(directory, `source-${i}`), size)
+      t.match(await copyFile(source.path, device, { direct: true, flush: true }), { bytes: size, method: 'direct' })
+      source.content.copy(expected)
+      t.ok(readFileSync(device).equals(expected), `${size} bytes`)
+    }
   })
 }, notDirect)
+
+for (const direct of [false, true]) {
+  ringTest(`a copy to a block device that is too small is ENOSPC, and everything that fits is on it (direct: ${direct})`, async t => {
+    const bytes = MiB + 3 * 512
+    const source = makeFile(join(t.testdir(), 'source'), 3 * MiB)
+    await withLoopDevice(t, patterned(bytes), 512, async device => {
+      await t.rejects(copyFile(source.path, device, { direct, depth: 1, chunkSize: 65_536 }), { code: 'ENOSPC', syscall: 'write', dest: device })
+      t.ok(readFileSync(device).equals(source.content.subarray(0, bytes)))
+    })
+  }, notDirect)
+}
 
 ringTest('the holes of a source are zeros on a block device', async t => {
   const source = join(t.testdir(), 'source')

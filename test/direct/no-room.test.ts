@@ -1,5 +1,5 @@
 // Direct writes that find no room: the stream fails with the reason, and the file holds what it says was written.
-import { constants, readFileSync, rmSync } from 'node:fs'
+import { constants, existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { copyFile, createUringWriteStream, open } from '../../lib/index.js'
@@ -16,6 +16,7 @@ makeSharedRings()
 const MiB = 1024 * 1024
 const content = patterned(4 * MiB)
 const fixture = new URL('fixtures/limited-write.js', import.meta.url)
+const copyFixture = new URL('fixtures/limited-copy.js', import.meta.url)
 
 interface Report { code: string, syscall: string, bytesWritten: number }
 
@@ -48,6 +49,16 @@ for (const engine of ['uring', 'threads'] as const) {
       })
     }, skip)
   }
+
+  ringTest(`a copy to a file that may not be so large is EFBIG, and leaves nothing: ${engine}`, async t => {
+    const directory = t.testdir()
+    const [source, target] = [makeFile(join(directory, 'source'), 4 * MiB).path, join(directory, 'target')]
+    for (const limit of [MiB, MiB + 777, 3 * MiB - 512]) {
+      const wrap = ['prlimit', `--fsize=${limit}`]
+      t.same(await reportOf(t, copyFixture, [source, target, engine], { wrap }), { code: 'EFBIG', syscall: 'write' }, `at ${limit}`)
+      t.notOk(existsSync(target))
+    }
+  }, skip)
 
   ringTest(`a full disk is ENOSPC for a positional file, and for a copy that leaves nothing (${engine})`, async t => {
     const source = makeFile(join(t.testdir(), 'source'), 4 * MiB)
