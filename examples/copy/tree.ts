@@ -35,12 +35,18 @@ export async function plan({ sources, source, target, recursive }: CopyOptions):
   const tree: Tree = { directories: [], links: [], files: [], skipped: [], bytes: 0 }
   const taken = new Set<string>()
   for (const each of all) {
-    const goal = into ? join(target, basename(each) === '..' ? basename(resolve(each)) : basename(each)) : target
+    const goal = into ? goalInside(target, each) : target
     if (taken.has(goal)) throw new Error(`two of the sources would be '${goal}'`)
     taken.add(goal)
     await add(tree, each, goal, recursive ?? false)
   }
   return tree
+}
+
+function goalInside(directory: string, source: string): string {
+  const name = basename(source)
+  if (name === '.') return `${directory}/.` // the directory itself, also where a link leads to it
+  return join(directory, name === '..' ? basename(resolve(source)) : name)
 }
 
 async function add(tree: Tree, source: string, target: string, recursive: boolean): Promise<void> {

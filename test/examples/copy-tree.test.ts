@@ -1,6 +1,6 @@
 /** uring-copy: several sources, directories, and the options of copyFile. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync, truncateSync, writeFileSync, chmodSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, statSync, symlinkSync, truncateSync, writeFileSync, chmodSync } from 'node:fs'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { join, relative } from 'node:path'
@@ -66,6 +66,44 @@ t.test('a directory is not copied into itself', async t => {
   t.equal(code, 1)
   t.match(stderr, 'or inside of it')
   t.notOk(existsSync(join(dir, 'source/inner')))
+})
+
+t.test('directories that were there keep their modes, and new ones what they have of their parents', async t => {
+  const dir = t.testdir({ source: { inner: { file: 'x' }, closed: {} }, target: { inner: {} } })
+  const at = (name: string): string => join(dir, name)
+  chmodSync(at('source/closed'), 0o500)
+  chmodSync(at('target'), 0o3777)
+  chmodSync(at('target/inner'), 0o711)
+  symlinkSync('target', at('link'))
+  t.same(await copy(['-r', '-q', `${at('source')}/.`, at('link')]), { code: 0, signal: null, stdout: '', stderr: '' })
+  const modes = ['target', 'target/inner', 'target/closed'].map(name => (statSync(at(name)).mode & 0o7777).toString(8))
+  t.same(modes, ['3777', '711', '2500'])
+  t.equal(readFileSync(at('target/inner/file'), 'utf8'), 'x')
+  t.equal((await copy(['-r', '-q', '-p', '--force', `${at('source')}/.`, at('target')])).code, 0)
+  t.equal(statSync(at('target/inner')).mode, statSync(at('source/inner')).mode, 'but --preserve keeps those of the source')
+})
+
+t.test('a directory replaces nothing and follows no link of the target, and no link replaces a directory', async t => {
+  const dir = t.testdir({ source: { name: { file: 'x' } }, links: {}, target: {}, outside: {} })
+  const at = (name: string): string => join(dir, name)
+  symlinkSync('nowhere', at('links/name'))
+  const refused = async (source: string, message: RegExp): Promise<void> => {
+    const { code, stderr } = await copy(['-r', '-q', '--force', `${at(source)}/.`, at('target')])
+    t.equal(code, 1)
+    t.match(stderr, message)
+    t.notMatch(stderr, '--force')
+  }
+  symlinkSync('../outside', at('target/name'))
+  await refused('source', /'[^']*target\/name' is no directory, and not replaced by '[^']*source\/name', which is one\n$/)
+  t.same(readdirSync(at('outside')), [])
+  execFileSync('rm', [at('target/name')])
+  writeFileSync(at('target/name'), 'precious')
+  await refused('source', /is no directory/)
+  t.equal(readFileSync(at('target/name'), 'utf8'), 'precious')
+  execFileSync('rm', [at('target/name')])
+  mkdirSync(at('target/name'))
+  await refused('links', /'[^']*target\/name' is a directory, and not replaced by '[^']*links\/name', which is a link\n$/)
+  t.ok(statSync(at('target/name')).isDirectory())
 })
 
 // Its name is part of the socket's path, which may have 107 bytes.

@@ -1,0 +1,39 @@
+/** Directories and links of a tree, made as cp -r makes them. */
+import { chmod, chown, lchown, lstat, lutimes, mkdir, readlink, stat, symlink, unlink, utimes } from 'node:fs/promises'
+import type { CopyOptions } from './arguments.js'
+import type { Entry } from './tree.js'
+
+/** Gives whether it was made, or was there. Its owner can write to a new one for now. */
+export async function makeDirectory({ source, target, stats }: Entry): Promise<boolean> {
+  try {
+    await mkdir(target, { mode: (stats.mode & 0o777) | 0o700 })
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  // Not through a link: what it leads to may be anywhere.
+  if ((await lstat(target)).isDirectory()) return false
+  throw new Error(`'${target.toString()}' is no directory, and not replaced by '${source.toString()}', which is one`)
+}
+
+/** At the end: what is made in a directory changes its times, and its mode may forbid that. */
+export async function finishDirectory({ target, stats }: Entry, made: boolean, preserve: boolean): Promise<void> {
+  if (preserve) {
+    await chown(target, stats.uid, stats.gid)
+    await chmod(target, stats.mode & 0o7777)
+    await utimes(target, stats.atimeMs / 1000, stats.mtimeMs / 1000)
+  } else if (made && (stats.mode & 0o700) !== 0o700) {
+    // It may have a set-group-id bit of its parent's.
+    await chmod(target, (await stat(target)).mode & 0o7000 | stats.mode & 0o777 & ~process.umask())
+  }
+}
+
+export async function makeLink({ source, target, stats }: Entry, { force, preserve }: CopyOptions): Promise<void> {
+  const to = await readlink(source, 'buffer')
+  const isThere = force && await unlink(target).catch(error => error.code === 'EISDIR')
+  if (isThere) throw new Error(`'${target.toString()}' is a directory, and not replaced by '${source.toString()}', which is a link`)
+  await symlink(to, target)
+  if (!preserve) return
+  await lchown(target, stats.uid, stats.gid)
+  await lutimes(target, stats.atimeMs / 1000, stats.mtimeMs / 1000) // a Date has milliseconds alone
+}
