@@ -6,7 +6,7 @@ import { copyFile, Ring } from '../../lib/index.js'
 import type { CopyOptions } from './arguments.js'
 import { explained, fileOptions } from './file-options.js'
 import type { Stage } from './verify.js'
-import { verify } from './verify.js'
+import { refuseUnverifiable, verify } from './verify.js'
 
 export interface Figures {
   bytes: number
@@ -76,8 +76,16 @@ export class Copy implements Stage {
       this.bytes = this.#copied = copiedBytes
       this.total = totalBytes
     }
+    const { verify: verifies } = this.#options
+    const there = verifies ? await statIfThere(this.target) : null
+    if (verifies) {
+      refuseUnverifiable(this.source, await statIfThere(this.source))
+      refuseUnverifiable(this.target, there)
+    }
     await copyFile(this.source, this.target, { ...fileOptions(this.#options), signal, onProgress })
-    if (this.#options.verify) await verify([this], signal, this)
+    // A device has more behind what was copied.
+    const bytes = there?.isBlockDevice() ? this.#copied : undefined
+    if (verifies) await verify([{ source: this.source, target: this.target, bytes }], signal, this)
   }
 }
 

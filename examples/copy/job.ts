@@ -8,7 +8,7 @@ import { explained, fileOptions } from './file-options.js'
 import type { Entry, Tree } from './tree.js'
 import { plan, skippedBecause } from './tree.js'
 import type { Stage } from './verify.js'
-import { verify } from './verify.js'
+import { refuseUnverifiable, verify } from './verify.js'
 
 export interface JobResult extends Figures {
   sources: string[]
@@ -59,6 +59,7 @@ export class Job implements Stage {
 
   async #copy(tree: Tree, signal: AbortSignal): Promise<void> {
     const { options } = this
+    if (options.verify) for (const { source, stats } of tree.files) refuseUnverifiable(source, stats)
     const made = new Set<Entry>()
     for (const each of tree.directories) if (await makeDirectory(each)) made.add(each)
     for (const each of tree.links) await makeLink(each, options)

@@ -8,7 +8,12 @@ const chunkSize = 256 * 1024
 /** Each waits for the disk most of its time. */
 const filesAtOnce = 16
 
-export interface Pair { source: Path, target: Path }
+export interface Pair {
+  source: Path
+  target: Path
+  /** How many are compared, where the target has more of its own; default: all. */
+  bytes?: number
+}
 
 /** What goes on, and how far it has come. */
 export interface Stage {
@@ -63,7 +68,13 @@ async function sync(path: Path): Promise<number> {
   }
 }
 
-async function compare({ source, target }: Pair, stop: AbortSignal, passed: (bytes: number) => void): Promise<void> {
+/** What is read to be compared must be there again: a pipe's bytes are gone, and a terminal would wait for more. @throws for those */
+export function refuseUnverifiable(path: Path, stats: { isFile(): boolean, isBlockDevice(): boolean } | null): void {
+  if (stats === null || stats.isFile() || stats.isBlockDevice()) return
+  throw new Error(`--verify reads everything twice, which '${path.toString()}' does not allow`)
+}
+
+async function compare({ source, target, bytes }: Pair, stop: AbortSignal, passed: (bytes: number) => void): Promise<void> {
   const read = [0, 0]
   // What both of them have been read of.
   const reading = (which: number) => (bytes: number): void => {
@@ -71,14 +82,15 @@ async function compare({ source, target }: Pair, stop: AbortSignal, passed: (byt
     read[which] += bytes
     passed(Math.min(...read) - before)
   }
-  const [one, other] = await Promise.all([source, target].map((path, which) => checksum(path, stop, reading(which))))
+  const [one, other] = await Promise.all([source, target].map((path, which) => checksum(path, bytes, stop, reading(which))))
   if (one !== other) throw new Error(`'${target.toString()}' differs from '${source.toString()}'`)
 }
 
-async function checksum(path: Path, stop: AbortSignal, passed: (bytes: number) => void): Promise<string> {
+async function checksum(path: Path, bytes = Infinity, stop: AbortSignal, passed: (bytes: number) => void): Promise<string> {
   const hash = createHash('sha256')
+  if (bytes === 0) return hash.digest('hex')
   // Not with the signal: each stream would listen to it, and Node.js warns above ten.
-  for await (const chunk of createUringReadStream(path, { direct: 'prefer', chunkSize, buffers: 'leased' })) {
+  for await (const chunk of createUringReadStream(path, { end: bytes - 1, direct: 'prefer', chunkSize, buffers: 'leased' })) {
     stop.throwIfAborted()
     const { length } = chunk as Buffer
     hash.update(chunk as Buffer)

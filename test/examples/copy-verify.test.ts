@@ -1,8 +1,7 @@
 /** uring-copy --verify: what is compared is what is on the disk. */
 import { execFileSync } from 'node:child_process'
-import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { Copy } from '../../examples/copy/copy.js'
 import { Job } from '../../examples/copy/job.js'
@@ -10,8 +9,9 @@ import type { Stage } from '../../examples/copy/verify.js'
 import { verify } from '../../examples/copy/verify.js'
 import { createUringReadStream } from '../../lib/index.js'
 import { copy } from '../helpers/copy-tool.js'
-import { makeFile } from '../helpers/files.js'
-import { withImage, withMemory } from '../helpers/image.js'
+import { notLinux } from '../helpers/descriptors.js'
+import { makeFifo, makeFile } from '../helpers/files.js'
+import { withImage, withLoopDevice, withMemory } from '../helpers/image.js'
 import { notDirect, ringTest } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
 import { closing } from '../helpers/stream-events.js'
@@ -78,16 +78,17 @@ t.test('without direct IO it is read through the page cache: a tmpfs, a ramfs', 
   })
 })
 
-/** What a copy shows of itself until it is over, without what it shows twice. */
-async function shown(copy: Stage, over: Promise<unknown>): Promise<Stage[]> {
-  const seen = [{ ...copy }]
-  let settled = false
-  const mark = (): void => { settled = true }
-  over.then(mark, mark)
-  for (; !settled; await setImmediate()) {
-    const last = seen[seen.length - 1]
-    if (copy.phase !== last.phase || copy.bytes !== last.bytes) seen.push({ phase: copy.phase, began: copy.began, bytes: copy.bytes, total: copy.total })
-  }
+/** Records what a copy has to show, each time that changes. */
+function recorded(copy: Stage): Stage[] {
+  const seen: Stage[] = []
+  let bytes = 0
+  Object.defineProperty(copy, 'bytes', {
+    get: () => bytes,
+    set(now: number) {
+      bytes = now
+      seen.push({ phase: copy.phase, began: copy.began, bytes, total: copy.total })
+    }
+  })
   return seen
 }
 
@@ -102,9 +103,8 @@ ringTest('while it verifies that is shown, from nothing to all, and the figures 
     [new Job({ ...options, source: at('source'), recursive: true }), 8 * MiB + 10]
   ] as const
   for (const [copying, total] of cases) {
-    const result = copying.run(never)
-    const seen = await shown(copying, result)
-    t.match(await result, { bytes: total })
+    const seen = recorded(copying)
+    t.match(await copying.run(never), { bytes: total })
     t.same([...new Set(seen.map(({ phase }) => phase))].filter(phase => phase !== 'syncing'), [null, 'verifying'])
     const verifying = seen.filter(({ phase }) => phase === 'verifying')
     t.ok(verifying.every(stage => stage.total === total))
@@ -125,4 +125,26 @@ ringTest('one file that differs ends the comparison of all, and nothing is left 
   await t.rejects(verify(pairs, never, stage), { message: `'${pairs[3].target}' differs from '${pairs[3].source}'` })
   t.ok(stage.bytes < 39 * 300_000, `${stage.bytes}`)
   await t.rejects(verify(pairs, AbortSignal.abort(), beginning()), { name: 'AbortError' })
+})
+
+t.test('what cannot be read twice is not verified, and not even opened', { skip: notLinux }, async t => {
+  const dir = t.testdir({ source: 'x', into: {} })
+  const [source, fifo, into] = [join(dir, 'source'), makeFifo(join(dir, 'fifo')), join(dir, 'into')]
+  const message = `uring-copy: --verify reads everything twice, which '${fifo}' does not allow\n`
+  for (const args of [[fifo, join(dir, 'new')], [source, fifo], [source, fifo, into]]) {
+    const { code, stderr } = await copy(['--verify', '-q', '--force', ...args])
+    t.same({ code, stderr }, { code: 1, stderr: message }, args.join(' '))
+  }
+  t.same([existsSync(join(dir, 'new')), readdirSync(into)], [false, []])
+})
+
+t.test('of a block device only what was copied is compared', async t => {
+  const source = makeFile(join(t.testdir(), 'source'), 300_001)
+  await withLoopDevice(t, patterned(MiB), 512, async device => {
+    for (const options of [[], ['--direct']]) {
+      const { code, stdout, stderr } = await copy(['--verify', '--json', '--force', ...options, source.path, device])
+      t.same({ code, stderr }, { code: 0, stderr: '' })
+      t.equal(JSON.parse(stdout).bytes, 300_001)
+    }
+  })
 })
