@@ -92,7 +92,7 @@ class FilesCopy {
   /** Whether files are copied with their content and the usual mode bits, and no more is asked for. */
   get #isOrdinary(): boolean {
     const { direct, flush, atomic, preserve, reflink, dropCache, bytesPerSecondMax } = this.#plan
-    const preserves = Object.values(preserve).includes(true)
+    const preserves = Object.values(preserve).some(each => each !== false)
     return direct === false && !flush && !atomic && !preserves && reflink !== 'always' && !dropCache && bytesPerSecondMax === Infinity
   }
 

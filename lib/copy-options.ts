@@ -20,8 +20,11 @@ export interface CopyProgress {
 export interface Preserve {
   /** All of its permission bits, whatever the umask, with set-user-id, set-group-id and sticky bit. */
   mode?: boolean
-  /** Its user and group. */
-  ownership?: boolean
+  /**
+   * Its user and group. 'prefer' goes on where that is not permitted, with the group alone or with neither, and then
+   * without set-user-id and set-group-id bit: as cp does.
+   */
+  ownership?: boolean | 'prefer'
   /** Times of access and modification. */
   timestamps?: boolean
   /** Extended attributes and access control lists; not those of a security module. */
@@ -95,13 +98,12 @@ function preserveOf(preserve: boolean | Preserve): Required<Preserve> {
   if (typeof preserve !== 'object' || preserve === null) {
     throw invalidArgType('options.preserve', 'of type boolean or an instance of Object', preserve)
   }
-  const decided = { mode: false, ownership: false, timestamps: false, xattrs: false }
   for (const each of kept) {
-    if (preserve[each] === undefined) continue
+    if (preserve[each] === undefined || (each === 'ownership' && preserve[each] === 'prefer')) continue
     validateBoolean(preserve[each], `options.preserve.${each}`)
-    decided[each] = preserve[each]
   }
-  return decided
+  const { mode = false, ownership = false, timestamps = false, xattrs = false } = preserve
+  return { mode, ownership, timestamps, xattrs }
 }
 
 function reflinkOf({ reflink, clone }: CopyOptions): CopyPlan['reflink'] {

@@ -155,13 +155,27 @@ class FileCopy {
     const { mode, ownership, timestamps, xattrs } = this.plan.preserve
     const { fd } = this.#target.file!
     // In this order: a change of the owner clears the set-user-id bit, and all of it changes times.
-    if (ownership) await promisify(fchown)(fd, Number(from.uid), Number(from.gid))
+    const owned = ownership === false || await this.#giveAway(fd, from, ownership === 'prefer')
     if (xattrs) this.#check(await copyXattrs(source.fd, fd), 'setxattr')
-    if (mode) await promisify(fchmod)(fd, Number(from.mode) & 0o7777)
+    if (mode) await promisify(fchmod)(fd, Number(from.mode) & (owned ? 0o7777 : 0o1777))
     if (!timestamps) return
     const result = await copyTimes(source.fd, fd)
     if (result !== -ENOSYS) this.#check(result, 'futime')
     else await promisify(futimes)(fd, from.atime, from.mtime)
+  }
+
+  /** Gives whether user and group are now those of the source. @param prefer what is not permitted is no failure */
+  async #giveAway(fd: number, { uid, gid }: BigIntStats, prefer: boolean): Promise<boolean> {
+    for (const user of prefer ? [Number(uid), -1] : [Number(uid)]) {
+      try {
+        await promisify(fchown)(fd, user, Number(gid))
+        return user !== -1
+      } catch (error) {
+        // EINVAL: of a user that this user namespace does not have.
+        if (!prefer || !['EPERM', 'EINVAL'].includes((error as SystemError).code)) throw named(error as Error, this.targetPath)
+      }
+    }
+    return false
   }
 
   #check(result: number, syscall: string): void {

@@ -1,7 +1,8 @@
 /** Directories and links of a tree, made as cp -r makes them. */
+import type { Stats } from 'node:fs'
 import { chmod, chown, lchown, lstat, lutimes, mkdir, readlink, stat, symlink, unlink, utimes } from 'node:fs/promises'
 import type { CopyOptions } from './arguments.js'
-import type { Entry } from './tree.js'
+import type { Entry, Path } from './tree.js'
 
 /** Gives whether it was made, or was there. Its owner can write to a new one for now. */
 export async function makeDirectory({ source, target, stats }: Entry): Promise<boolean> {
@@ -19,8 +20,8 @@ export async function makeDirectory({ source, target, stats }: Entry): Promise<b
 /** At the end: what is made in a directory changes its times, and its mode may forbid that. */
 export async function finishDirectory({ target, stats }: Entry, made: boolean, preserve: boolean): Promise<void> {
   if (preserve) {
-    await chown(target, stats.uid, stats.gid)
-    await chmod(target, stats.mode & 0o7777)
+    const owned = await giveAway(chown, target, stats)
+    await chmod(target, stats.mode & (owned ? 0o7777 : 0o1777))
     await utimes(target, stats.atimeMs / 1000, stats.mtimeMs / 1000)
   } else if (made && (stats.mode & 0o700) !== 0o700) {
     // It may have a set-group-id bit of its parent's.
@@ -34,6 +35,19 @@ export async function makeLink({ source, target, stats }: Entry, { force, preser
   if (isThere) throw new Error(`'${target.toString()}' is a directory, and not replaced by '${source.toString()}', which is a link`)
   await symlink(to, target)
   if (!preserve) return
-  await lchown(target, stats.uid, stats.gid)
+  await giveAway(lchown, target, stats)
   await lutimes(target, stats.atimeMs / 1000, stats.mtimeMs / 1000) // a Date has milliseconds alone
+}
+
+/** As copyFile does with `ownership: 'prefer'`. */
+async function giveAway(change: typeof chown, target: Path, { uid, gid }: Stats): Promise<boolean> {
+  for (const user of [uid, -1]) {
+    try {
+      await change(target, user, gid)
+      return user !== -1
+    } catch (error) {
+      if (!['EPERM', 'EINVAL'].includes((error as NodeJS.ErrnoException).code!)) throw error
+    }
+  }
+  return false
 }

@@ -1,13 +1,16 @@
 // copyFile: each option does what it says.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, chownSync, lstatSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync } from 'node:fs'
+import {
+  chmodSync, chownSync, existsSync, lstatSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { BufferPool, copyFile, Ring } from '../../lib/index.js'
+import { BufferPool, copyFile, copyFiles, Ring } from '../../lib/index.js'
 import type { CopyProgress } from '../../lib/index.js'
 import { sha256OfFile } from '../helpers/copy-tool.js'
 import { notLinux } from '../helpers/descriptors.js'
 import { forget, makeFile } from '../helpers/files.js'
+import { asOtherUser, asRoot, notRoot } from '../helpers/other-user.js'
 import { makeSharedRings, notUring, ringTest } from '../helpers/ring-state.js'
 import { thrown } from '../helpers/stream-events.js'
 
@@ -81,6 +84,29 @@ ringTest('ownership is preserved', async t => {
   const { uid, gid, mode } = statSync(`${source.path}-2`)
   t.same({ uid, gid, mode: mode & 0o7777 }, { uid: 1234, gid: 4321, mode: 0o4755 })
 }, process.getuid?.() === 0 ? false : 'only root may give files away')
+
+ringTest('who may not give files away fails, or keeps them: without the bits that would make them another\'s programs', async t => {
+  await asOtherUser(async directory => {
+    const [source, target] = [join(directory, 'source'), join(directory, 'target')]
+    writeFileSync(source, 'x')
+    asRoot(() => {
+      chownSync(source, 1234, 4321)
+      chmodSync(source, 0o7755)
+    })
+    await t.rejects(copyFile(source, target, { preserve: true }), { code: 'EPERM', syscall: 'fchown', path: source, dest: target })
+    t.notOk(existsSync(target))
+    await copyFile(source, target, { preserve: { mode: true, ownership: 'prefer' } })
+    const { uid, gid, mode } = statSync(target)
+    t.same({ uid, gid, mode: (mode & 0o7777).toString(8) }, { uid: 65534, gid: 65534, mode: '1755' })
+  })
+  const { path } = makeFile(join(t.testdir(), 'source'), 10)
+  chownSync(path, 1234, 4321)
+  await copyFile(path, `${path}-2`, { preserve: { ownership: 'prefer' } })
+  t.match(statSync(`${path}-2`), { uid: 1234, gid: 4321 }, 'root may')
+  await copyFiles([{ source: path, target: `${path}-3` }], { preserve: { ownership: 'prefer' } })
+  t.match(statSync(`${path}-3`), { uid: 1234, gid: 4321 })
+  await t.rejects(copyFile(path, `${path}-4`, { preserve: { mode: 'prefer' as unknown as true } }), { code: 'ERR_INVALID_ARG_TYPE' })
+}, notRoot)
 
 ringTest('extended attributes are preserved', async t => {
   const source = makeFile(join(t.testdir(), 'source'), 10)

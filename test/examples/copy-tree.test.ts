@@ -5,9 +5,11 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { join, relative } from 'node:path'
 import t from 'tap'
+import { Job } from '../../examples/copy/job.js'
 import { copy } from '../helpers/copy-tool.js'
 import { notLinux } from '../helpers/descriptors.js'
 import { makeFifo } from '../helpers/files.js'
+import { asOtherUser, asRoot, notRoot } from '../helpers/other-user.js'
 import { patterned } from '../helpers/seeded.js'
 
 function makeTree(root: string): void {
@@ -152,6 +154,26 @@ t.test('--preserve keeps times, of directories and links too', async t => {
     const [there, here] = [lstatSync(join(dir, 'target', name)), lstatSync(join(dir, 'source', name))]
     t.ok(Math.abs(there.mtimeMs - here.mtimeMs) < 0.001, `${name}: ${there.mtimeMs}, ${here.mtimeMs}`)
   }
+})
+
+t.test('--preserve is for who may not give files away, too', { skip: notRoot }, async t => {
+  await asOtherUser(async directory => {
+    const at = (name: string): string => join(directory, name)
+    mkdirSync(at('source/inner'), { recursive: true })
+    writeFileSync(at('source/inner/file'), 'x')
+    symlinkSync('file', at('source/inner/link'))
+    asRoot(() => {
+      execFileSync('chown', ['-hR', '1234:4321', at('source')])
+      for (const name of ['source/inner', 'source/inner/file']) chmodSync(at(name), 0o7755)
+      execFileSync('touch', ['-h', '-d', '2001-02-03 04:05:06', at('source/inner/link'), at('source/inner/file'), at('source/inner')])
+    })
+    const options = { source: at('source'), target: at('target'), recursive: true, preserve: true, report: 'quiet' } as const
+    t.match(await new Job(options).run(new AbortController().signal), { files: 1, directories: 2, links: 1 })
+    for (const name of ['inner', 'inner/file', 'inner/link']) {
+      const [from, { uid, gid, mode, mtimeMs }] = [lstatSync(at(`source/${name}`)), lstatSync(at(`target/${name}`))]
+      t.same({ uid, gid, mode, mtimeMs }, { uid: 65534, gid: 65534, mode: from.mode & ~0o6000, mtimeMs: from.mtimeMs }, name)
+    }
+  })
 })
 
 t.test('names that are no UTF-8 are copied as they are', { skip: notLinux }, async t => {

@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { chownSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Test } from 'tap'
 
@@ -19,4 +22,32 @@ export async function runAsOtherUser(t: Test, direction: 'read' | 'write', path:
   const child = spawn(process.execPath, [script, direction, path, root ? '65534' : ''], { stdio: ['ignore', 'pipe', 'inherit'] })
   const [output] = await Promise.all([text(child.stdout), once(child, 'close')])
   return JSON.parse(output) as Report
+}
+
+/** The reason to skip what root alone can try as another user. */
+export const notRoot: string | false = process.getuid?.() !== 0 && 'only root can become another user for a while'
+
+/** Runs `body` with a directory of user 65534's while this process acts as that user. */
+export async function asOtherUser(body: (directory: string) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'uring-streams-other-'))
+  chownSync(directory, 65534, 65534)
+  try {
+    process.setegid!(65534)
+    process.seteuid!(65534)
+    await body(directory)
+  } finally {
+    process.seteuid!(0)
+    process.setegid!(0)
+    rmSync(directory, { recursive: true })
+  }
+}
+
+/** Acts as root again meanwhile. */
+export function asRoot(body: () => void): void {
+  process.seteuid!(0)
+  try {
+    body()
+  } finally {
+    process.seteuid!(65534)
+  }
 }
