@@ -29,7 +29,11 @@ function isBrokenPipe(error: Error): boolean {
 /** Gives the exit code. */
 async function tellPlan(options: CopyOptions): Promise<number> {
   const job = new Job(options)
-  const { directories, links, files, bytes } = await job.plan()
+  const { directories, links, files, bytes } = await job.foresee()
+  if (options.report === 'json') {
+    await print(`${JSON.stringify({ ...job.counts, bytes })}\n`)
+    return tellSkipped(job)
+  }
   const lines = [...directories, ...links, ...files].map(({ source, target }) => `${plainLine(`${source}`)} -> ${plainLine(`${target}`)}\n`)
   await print(`${lines.join('')}${files.length} files, ${formatBytes(bytes)}\n`)
   return tellSkipped(job)

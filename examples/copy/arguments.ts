@@ -60,7 +60,8 @@ a directory. The mode bits are kept, less the umask, and holes stay holes.
       --verify         sync TARGET, read everything back and compare checksums:
                        from the disk, or where the file system has no direct
                        IO from the page cache
-      --dry-run        tell what would be done, and do nothing
+      --dry-run        tell what would be done, or why it would fail at once,
+                       and do nothing
   -q, --quiet          no progress and no summary
       --json           no progress; at the end one line of JSON on standard
                        output
@@ -77,8 +78,8 @@ With --verify, of the syncing and the verifying too.
 Ctrl-C stops the copy and removes the partial target. The first file that cannot
 be copied ends it.
 
-Exit status: 0 copied, 1 failed or skipped something, 2 wrong usage, 130 interrupted by Ctrl-C,
-143 ended by SIGTERM, 129 by SIGHUP.
+Exit status: 0 copied, 1 failed or skipped something, 2 wrong usage,
+130 interrupted by Ctrl-C, 143 ended by SIGTERM, 129 by SIGHUP.
 
 URING_STREAMS_ENGINE=threads in the environment copies without io_uring.
 `

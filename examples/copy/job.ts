@@ -4,6 +4,7 @@ import type { CopyOptions } from './arguments.js'
 import type { Figures } from './copy.js'
 import { measured } from './copy.js'
 import { finishDirectory, makeDirectory, makeLink } from './directories.js'
+import { foresee } from './foresee.js'
 import { explained, fileOptions } from './file-options.js'
 import type { Entry, Tree } from './tree.js'
 import { plan, skippedBecause } from './tree.js'
@@ -37,12 +38,10 @@ export class Job implements Stage {
 
   async run(signal: AbortSignal): Promise<JobResult> {
     try {
-      const tree = await this.plan()
+      const tree = this.#tree = await plan(this.options)
       this.total = tree.bytes
       const figures = await measured(() => this.#copy(tree, signal), () => this.#copied)
-      const { sources, source, target } = this.options
-      const counts = { files: tree.files.length, directories: tree.directories.length, links: tree.links.length, skipped: tree.skipped.length }
-      return { sources: sources ?? [source], target, ...counts, ...figures }
+      return { ...this.counts, ...figures }
     } catch (error) {
       throw explained(error as Error)
     }
@@ -53,8 +52,25 @@ export class Job implements Stage {
     return this.#tree?.skipped.map(skippedBecause) ?? []
   }
 
-  async plan(): Promise<Tree> {
-    return this.#tree ??= await plan(this.options)
+  /** Once it is known what there is to copy. */
+  get counts(): Omit<JobResult, keyof Figures> {
+    const { sources, source, target } = this.options
+    const { files, directories, links, skipped } = this.#tree!
+    return {
+      sources: sources ?? [source], target, files: files.length, directories: directories.length, links: links.length,
+      skipped: skipped.length
+    }
+  }
+
+  /** What would be copied. @throws what would fail for sure, without trying */
+  async foresee(): Promise<Tree> {
+    try {
+      const tree = this.#tree = await plan(this.options)
+      await foresee(tree, this.options)
+      return tree
+    } catch (error) {
+      throw explained(error as Error)
+    }
   }
 
   async #copy(tree: Tree, signal: AbortSignal): Promise<void> {

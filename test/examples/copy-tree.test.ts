@@ -144,6 +144,28 @@ t.test('--dry-run tells what would be done, and does nothing', async t => {
   t.notOk(existsSync(join(dir, 'target')))
 })
 
+t.test('--dry-run fails where the copy would, in the same words, and tells --json in JSON', async t => {
+  const dir = t.testdir({ source: { name: 'x', other: 'y' }, file: 'precious', full: { source: { name: 'precious' } }, odd: { source: { name: {} } }, into: {} })
+  const at = (name: string): string => join(dir, name)
+  const cases = [
+    ['-r', at('source'), at('full')], ['-r', '--force', at('source'), at('file')], [at('source'), at('into')],
+    [at('source/name'), at('source')], ['--force', at('source/name'), at('source')], ['--force', '--verify', makeFifo(at('fifo')), at('new')]
+  ]
+  for (const args of cases) {
+    const planned = await copy(['--dry-run', ...args])
+    const done = await copy(['-q', ...args])
+    t.equal(planned.code, 1, args.join(' '))
+    t.equal(planned.stdout, '')
+    const plain = (text: string): string => text.replace(/ \(--recursive copies it\)|, and (not replaced|would not be).*/, '')
+    t.equal(plain(planned.stderr), plain(done.stderr))
+  }
+  t.equal((await copy(['--dry-run', '-r', '--force', at('source'), at('odd')])).code, 1)
+  const { code, stdout, stderr } = await copy(['--dry-run', '--json', '-r', at('source'), at('into')])
+  t.same({ code, stderr }, { code: 0, stderr: '' })
+  t.same(JSON.parse(stdout), { sources: [at('source')], target: at('into'), files: 2, directories: 1, links: 0, skipped: 0, bytes: 2 })
+  t.same(readdirSync(at('into')), [])
+})
+
 t.test('--preserve keeps times, of directories and links too', async t => {
   const dir = t.testdir({ source: { inner: { file: 'x' } } })
   symlinkSync('file', join(dir, 'source/inner/link'))
