@@ -112,7 +112,8 @@ class FileCopy {
     const direct = units.write > 1
     const files: Files = {
       ring: plan.ring, source, target: file!, sourcePath: this.sourcePath, targetPath: this.targetPath, sourceSeeks, targetSeeks,
-      targetIsFile: facts!.isFile(), cached: () => this.#target.cached(), tails: [], units, uncached: plan.dropCache && !direct && plan.ring.engine.kind === 'uring', operations: 0
+      targetIsFile: facts!.isFile(), cached: () => this.#target.cached(), tails: [], units,
+      uncached: plan.dropCache && !direct && plan.ring.engine.kind === 'uring', operations: 0
     }
     this.#pipeline = new Pipeline(files, plan, from.isFile() ? Number(from.size) : 0)
     this.#throwIfAborted()
