@@ -121,8 +121,8 @@ Napi::Value EngineWrap::limit_workers(const Napi::CallbackInfo& info) {
 
 void EngineWrap::cancel(const Napi::CallbackInfo& info) { host_->engine().cancel(uint_of(info[0])); }
 
-void EngineWrap::disown(const Napi::CallbackInfo& info) {
-  host_->engine().disown(info[0].As<Napi::Number>().Int32Value());
+Napi::Value EngineWrap::disown(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), host_->engine().disown(info[0].As<Napi::Number>().Int32Value()));
 }
 
 // setAddress(index, view, offset, second): where the view's bytes are, written into the descriptor staged

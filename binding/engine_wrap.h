@@ -21,7 +21,7 @@ class EngineWrap : public Napi::ObjectWrap<EngineWrap> {
   Napi::Value submit(const Napi::CallbackInfo& info);
   Napi::Value limit_workers(const Napi::CallbackInfo& info);
   void cancel(const Napi::CallbackInfo& info);
-  void disown(const Napi::CallbackInfo& info);
+  Napi::Value disown(const Napi::CallbackInfo& info);
   void set_address(const Napi::CallbackInfo& info);
   void set_vector(const Napi::CallbackInfo& info);
   void add_lane(const Napi::CallbackInfo& info);

@@ -148,6 +148,8 @@ int64_t cached_bytes(int fd, std::span<const int64_t> numbers) {
   return static_cast<int64_t>(pages.cached) * sysconf(_SC_PAGESIZE);
 }
 
+int64_t close_file(int fd) { return close(fd) < 0 && errno != EINTR ? -errno : 0; }
+
 int64_t file_call(FileCall call, int source, int target, std::span<int64_t> numbers) {
   switch (call) {
     case FileCall::extents: return find_extents(source, numbers);
@@ -159,6 +161,7 @@ int64_t file_call(FileCall call, int source, int target, std::span<int64_t> numb
     case FileCall::preallocate: return preallocate(source, numbers);
     case FileCall::allocate: return allocate(source, numbers);
     case FileCall::cached_bytes: return cached_bytes(source, numbers);
+    case FileCall::close: return close_file(source);
   }
   return -EINVAL;
 }

@@ -16,7 +16,8 @@ enum class FileCall : uint32_t {
   set_direct,
   preallocate,
   allocate,
-  cached_bytes
+  cached_bytes,
+  close
 };
 
 // What is called with which arguments: `source` and `target` are descriptors, `numbers` go in and out.
@@ -54,5 +55,8 @@ int64_t cached_bytes(int fd, std::span<const int64_t> numbers);
 
 // Gives the pages of a file back, once they are on the disk. 0 or -errno.
 int64_t drop_cache(int fd);
+
+// close(2), for kernels whose ring says so too early. 0 or -errno; interrupted, it is closed all the same.
+int64_t close_file(int fd);
 
 }  // namespace uring

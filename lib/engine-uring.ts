@@ -8,7 +8,7 @@ import { errnoError, invalidState } from './errors.js'
 import { HeapBuffer } from './heap-buffer.js'
 import { closesLate, keepsFiles } from './kernel.js'
 import type { NativeAddon, NativeEngine, Setup, SharedMemory } from './native.js'
-import { arenaBytes, completionWords, Counter, descriptorWords, inspectFile, setupWords, Word } from './native.js'
+import { arenaBytes, completionWords, Counter, descriptorWords, FileCall, inspectFile, setupWords, Word } from './native.js'
 import type { WorkerLimits } from './options.js'
 import { explainPolled } from './polled.js'
 import { RegisteredBuffer } from './registered-buffer.js'
@@ -22,6 +22,8 @@ const stagedMax = 256
 
 /** A polling thread that serves several rings takes so many operations of one at a time, and ends links there. */
 const sqThreadTakes = 8
+
+const none = new Float64Array()
 
 /** A close that waits for nothing and has nothing waiting for it, so that another may do it. */
 function isAlone({ opcode, flags }: Request): boolean {
@@ -110,11 +112,13 @@ export class UringEngine implements Engine {
 
   #closeByThread(request: Request): void {
     const { fd } = request.file!
-    this.#native.disown(fd)
-    fs.close(fd, error => {
-      this.owner.completed(request, error === null || error === undefined ? 0 : error.errno!, 0)
+    const closed = (result: number): void => {
+      this.owner.completed(request, result, 0)
       this.owner.batchEnded()
-    })
+    }
+    // In a worker node:fs warns of closing what it has not opened, and closes again in the end what others have closed.
+    if (this.#native.disown(fd)) this.addon.fileCall(FileCall.close, fd, -1, none, closed)
+    else fs.close(fd, error => closed(error?.errno ?? 0))
   }
 
   /** Hands a batch of completions out. When a callback throws, the native side calls again for the rest. */

@@ -78,8 +78,8 @@ export interface NativeEngine {
   /** How many of the kernel's workers serve this thread; 0 keeps a limit. 0 or a negative errno. */
   limitWorkers(bounded: number, unbounded: number): number
   cancel(slot: number): void
-  /** The engine will not close this descriptor when its thread ends: it is closed now. */
-  disown(fd: number): void
+  /** The engine will not close this descriptor when its thread ends: it is closed now. True if it would have. */
+  disown(fd: number): boolean
   /** Writes the address of `view`'s byte `offset` into the descriptor staged at `index`. */
   setAddress(index: number, view: Uint8Array, offset: number): void
   /** The same in the place of the position, for operations that take two addresses. */
@@ -136,7 +136,7 @@ export interface NativeAddon {
 }
 
 /** In the order of `FileCall` in binding/file_calls.h, which says what each does. */
-export const FileCall = { extents: 0, clone: 1, copyXattrs: 2, copyTimes: 3, dropCache: 4, setDirect: 5, preallocate: 6, allocate: 7, cachedBytes: 8 } as const
+export const FileCall = { extents: 0, clone: 1, copyXattrs: 2, copyTimes: 3, dropCache: 4, setDirect: 5, preallocate: 6, allocate: 7, cachedBytes: 8, close: 9 } as const
 
 const inspected = new Float64Array(6)
 
