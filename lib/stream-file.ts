@@ -1,7 +1,8 @@
 /** The file under a node stream: opened or given, made known to the ring, closed. */
 import type { EventEmitter } from 'node:events'
-import { constants, ftruncate } from 'node:fs'
+import { close, constants, ftruncate } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
+import { isMainThread } from 'node:worker_threads'
 import { validateSignal } from './abort.js'
 import type { DirectFile } from './direct.js'
 import { openDirect } from './direct.js'
@@ -233,7 +234,9 @@ export class StreamFile {
       this.handle.close().then(() => closed(null), closed)
       return
     }
-    this.#closeDescriptor(file.fd, closed)
+    // A worker's node:fs closes in the end what it has opened and not closed itself, whosever the number is by then.
+    if (this.given !== null && !isMainThread && this.ring.engine.kind === 'uring') close(file.fd, error => closed(error ?? null))
+    else this.#closeDescriptor(file.fd, closed)
   }
 
   #closeDirect(done: () => void): void {
