@@ -5,10 +5,11 @@ import { Descriptors } from './descriptors.js'
 import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFile, Request } from './engine.js'
 import { noFacts, Opcode } from './engine.js'
 import { errnoError, invalidState } from './errors.js'
+import { closeByThread } from './file-calls.js'
 import { HeapBuffer } from './heap-buffer.js'
 import { closesLate, keepsFiles } from './kernel.js'
 import type { NativeAddon, NativeEngine, Setup, SharedMemory } from './native.js'
-import { arenaBytes, completionWords, Counter, descriptorWords, FileCall, inspectFile, setupWords, Word } from './native.js'
+import { arenaBytes, completionWords, Counter, descriptorWords, inspectFile, setupWords, Word } from './native.js'
 import type { WorkerLimits } from './options.js'
 import { explainPolled } from './polled.js'
 import { RegisteredBuffer } from './registered-buffer.js'
@@ -22,8 +23,6 @@ const stagedMax = 256
 
 /** A polling thread that serves several rings takes so many operations of one at a time, and ends links there. */
 const sqThreadTakes = 8
-
-const none = new Float64Array()
 
 /** A close that waits for nothing and has nothing waiting for it, so that another may do it. */
 function isAlone({ opcode, flags }: Request): boolean {
@@ -117,7 +116,7 @@ export class UringEngine implements Engine {
       this.owner.batchEnded()
     }
     // In a worker node:fs warns of closing what it has not opened, and closes again in the end what others have closed.
-    if (this.#native.disown(fd)) this.addon.fileCall(FileCall.close, fd, -1, none, closed)
+    if (this.#native.disown(fd)) closeByThread(this.addon, fd, closed)
     else fs.close(fd, error => closed(error?.errno ?? 0))
   }
 

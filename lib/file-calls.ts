@@ -1,5 +1,6 @@
 /** Calls on open files that io_uring has no operation for, on one of libuv's threads. */
 import { constants } from 'node:os'
+import type { NativeAddon } from './native.js'
 import { FileCall, loadNative } from './native.js'
 
 /** Extents that one call looks for: enough that most files need one, few enough that a thread is not held for long. */
@@ -69,4 +70,9 @@ export function cachedBytes(fd: number, size: number): Promise<number> {
 export async function setDirect(source: number, target: number): Promise<{ result: number, refused: number }> {
   const numbers = Float64Array.of(target)
   return { result: await fileCall(FileCall.setDirect, source, target, numbers), refused: numbers[0] }
+}
+
+/** Closes a descriptor. `closed` is called with 0 or a negative errno, and no promise takes what it throws. */
+export function closeByThread(addon: NativeAddon, fd: number, closed: (result: number) => void): void {
+  addon.fileCall(FileCall.close, fd, -1, none, closed)
 }
