@@ -8,7 +8,8 @@ const listening = new WeakMap<AbortSignal, Listening>()
 
 /** As Node's own functions have it: a signal need not be of this realm, nor of this implementation. @throws ERR_INVALID_ARG_TYPE */
 export function validateSignal(signal: unknown): asserts signal is AbortSignal {
-  if (typeof signal !== 'object' || signal === null || !('aborted' in signal)) throw invalidArgType('options.signal', 'an instance of AbortSignal', signal)
+  if (typeof signal === 'object' && signal !== null && 'aborted' in signal) return
+  throw invalidArgType('options.signal', 'an instance of AbortSignal', signal)
 }
 
 /** Calls `action` once the signal is aborted, unless the function it gives is called before. */

@@ -64,16 +64,19 @@ export class DirectTransfers {
       // All of them have ended before an error is told: until then they have the memory.
       for (const outcome of await Promise.allSettled(starts.map(piece))) {
         const wanted = Math.min(chunkSizeDirect, total - done)
-        const error = outcome.status === 'rejected' ? outcome.reason as MoveError : null
-        const moved = outcome.status === 'rejected' ? outcome.reason.bytesMoved ?? 0 : outcome.value
+        const error: MoveError | null = outcome.status === 'rejected' ? outcome.reason : null
+        const moved = outcome.status === 'fulfilled' ? outcome.value : outcome.reason.bytesMoved ?? 0
         done += moved
         if (moved === wanted && error === null) continue
-        if (rest === undefined && error === null) return done
-        if (rest !== undefined && (error === null || error.code === 'EINVAL')) {
+        if (rest === undefined) {
+          if (error !== null) throw error
+          return done
+        }
+        if (error === null || error.code === 'EINVAL') {
           await rest(done, wanted - moved).catch(reason => { throw Object.assign(reason, { bytesMoved: done }) })
           done += wanted - moved
         }
-        if (error !== null) throw rest === undefined ? error : Object.assign(error, { bytesMoved: done })
+        if (error !== null) throw Object.assign(error, { bytesMoved: done })
         break // those behind it once more
       }
     }
