@@ -11,10 +11,11 @@
 
 namespace {
 
-// inspect(fd, out: Float64Array): 0 or -errno. See lib/native.ts for what `out` receives.
+// inspect(fd, out: Float64Array, justOpened): 0 or -errno. See lib/native.ts for what `out` receives.
 Napi::Value inspect(const Napi::CallbackInfo& info) {
   uring::FileFacts facts = {};
-  const int error = uring::inspect(info[0].As<Napi::Number>().Int32Value(), facts);
+  const bool just_opened = info[2].As<Napi::Boolean>();
+  const int error = uring::inspect(info[0].As<Napi::Number>().Int32Value(), facts, just_opened);
   double* out = info[1].As<Napi::Float64Array>().Data();
   out[0] = facts.regular;
   out[1] = facts.append;

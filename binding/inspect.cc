@@ -39,20 +39,22 @@ void inspect_block_device(int fd, FileFacts& facts) {
 
 }  // namespace
 
-int inspect(int fd, FileFacts& facts) {
+int inspect(int fd, FileFacts& facts, bool just_opened) {
   // DONT_SYNC: this runs on the event loop, so a network file system must not be asked.
   struct statx found;
   constexpr uint32_t mask = STATX_TYPE | STATX_SIZE | uapi::statx_dioalign;
   const int error = sys_statx(fd, AT_STATX_DONT_SYNC, mask, &found);
   if (error < 0) return error;
-  const int flags = fcntl(fd, F_GETFL);
-  if (flags < 0) return -errno;
   facts.regular = S_ISREG(found.stx_mode);
   facts.block = S_ISBLK(found.stx_mode);
-  facts.append = (flags & O_APPEND) != 0;
   facts.size = static_cast<int64_t>(found.stx_size);
-  facts.position = lseek(fd, 0, SEEK_CUR);
   facts.direct_alignment = direct_alignment(found);
+  facts.position = 0;
+  if (just_opened && facts.regular) return 0;
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags < 0) return -errno;
+  facts.append = (flags & O_APPEND) != 0;
+  facts.position = lseek(fd, 0, SEEK_CUR);
   if (facts.block) inspect_block_device(fd, facts);
   return 0;
 }

@@ -15,8 +15,9 @@ struct FileFacts {
   int64_t direct_alignment;
 };
 
-// 0 or -errno.
-int inspect(int fd, FileFacts& facts);
+// 0 or -errno. A regular file that was opened a moment ago is not asked for its position and its flags, two system calls of
+// three: the position is 0, and `append` stays as it is.
+int inspect(int fd, FileFacts& facts, bool just_opened = false);
 // Moves the descriptor's own position. 0 or -errno.
 int seek(int fd, int64_t position);
 

@@ -25,6 +25,7 @@ export class Descriptors {
     const { file, buffer, memory, position } = request
     let fd = request.path === null ? -1 : AT_FDCWD
     if (file !== null) {
+      if (file.index < 0) file.used?.()
       const fixed = file.index >= 0 && file.engine === this.engine
       if (fixed) flags |= IOSQE_FIXED_FILE
       fd = fixed ? file.index : file.fd

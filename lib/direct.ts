@@ -94,7 +94,7 @@ export function openDirect(
   if (facts.directAlignment === 0) return refused('EINVAL', 'the file system has no direct IO for this file')
   const unit = Math.max(directUnitMin, facts.directAlignment)
   const request = new Asking(result => {
-    if (result >= 0) return opened(null, { file: ring.engine.install(result), unit, facts })
+    if (result >= 0) return opened(null, { file: ring.engine.installLater(result), unit, facts })
     const { code } = errnoError(result, 'open')
     refused(code, code === 'EINVAL' ? 'the file system refuses O_DIRECT' : 'the file cannot be opened again by /proc/PID/fd')
   })

@@ -170,6 +170,10 @@ export class ThreadsEngine implements Engine {
     return { fd, index: -1 }
   }
 
+  installLater(fd: number): OpenFile {
+    return this.install(fd)
+  }
+
   using(): boolean {
     return false // files are looked up when an operation starts
   }

@@ -47,6 +47,8 @@ export interface OpenFile {
   readonly index: number
   /** Whose index that is. */
   readonly engine?: Engine
+  /** Told of each operation while it has no index: it may get one. */
+  used?(): void
 }
 
 /** What a window must know of a file to plan its operations. */
@@ -215,9 +217,12 @@ export interface Engine {
   release(): void
   /** Others wait for admission: what goes on by itself is to end soon, and ask again. */
   crowded(waiting: boolean): void
-  inspect(fd: number, done: (error: Error | null, facts: FileFacts) => void): void
+  /** @param justOpened by the caller, who knows its position and whether it appends: those are not asked for */
+  inspect(fd: number, done: (error: Error | null, facts: FileFacts) => void, justOpened?: boolean): void
   /** Makes a descriptor known to the engine; `forget` before it is closed. */
   install(fd: number): OpenFile
+  /** The same, once it is used often, of a descriptor that only this library closes: until then its number does as well. */
+  installLater(fd: number): OpenFile
   /** Whether an operation in flight has this file, and may still look it up by its index. */
   using(file: OpenFile): boolean
   /** Makes memory known to the engine that nobody can take away. @throws what the kernel answers */

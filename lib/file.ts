@@ -64,7 +64,7 @@ export class UringFile extends EventEmitter {
     super()
     this.ring = ring
     this._use = ring.use()
-    const file = this._file = ring.engine.install(fd)
+    const file = this._file = ring.engine.installLater(fd)
     if (direct !== null) this._direct = new DirectTransfers(ring, direct, file, (operation, signal) => this._run(operation, signal))
   }
 

@@ -118,8 +118,11 @@ export interface NativeAddon {
   stamp: string
   /** Reads a byte by a ring of its own. 0 or a negative errno. */
   firstRead(): number
-  /** Writes [regular, append, size, position, directAlignment, block] of a descriptor to `out`. 0 or a negative errno. */
-  inspect(fd: number, out: Float64Array): number
+  /**
+   * Writes [regular, append, size, position, directAlignment, block] of a descriptor to `out`. 0 or a negative errno.
+   * `append` is not asked of a regular file that was `justOpened`.
+   */
+  inspect(fd: number, out: Float64Array, justOpened: boolean): number
   /** How many bytes memory begins behind a boundary of 4 KiB. */
   pageOffset(memory: Uint8Array): number
   /** Moves a descriptor's own position. 0 or a negative errno. */
@@ -140,12 +143,21 @@ export const FileCall = { extents: 0, clone: 1, copyXattrs: 2, copyTimes: 3, dro
 
 const inspected = new Float64Array(6)
 
-/** What the kernel tells of a descriptor, or a negative errno. */
-export function inspectFile(addon: NativeAddon, fd: number): FileFacts | number {
-  const error = addon.inspect(fd, inspected)
+/**
+ * What the kernel tells of a descriptor, or a negative errno.
+ * @param justOpened by the caller, who knows whether it appends
+ */
+export function inspectFile(addon: NativeAddon, fd: number, justOpened = false): FileFacts | number {
+  const error = addon.inspect(fd, inspected, justOpened)
   if (error < 0) return error
-  const [regular, append, size, position, directAlignment, block] = inspected
-  return { regular: regular === 1, block: block === 1, append: append === 1, size, position, directAlignment }
+  return {
+    regular: inspected[0] === 1,
+    block: inspected[5] === 1,
+    append: inspected[1] === 1,
+    size: inspected[2],
+    position: inspected[3],
+    directAlignment: inspected[4]
+  }
 }
 
 /** The package's folder: this file runs from lib/ or from dist/lib/. */

@@ -16,7 +16,7 @@ export async function openDescriptor(
 
 /** Opens a file for as long as one operation of the library takes. */
 export async function openFile(ring: Ring, path: string | Buffer, flags: number, mode: number, signal?: AbortSignal): Promise<OpenFile> {
-  return ring.engine.install(await openDescriptor(ring, path, flags, mode, signal))
+  return ring.engine.installLater(await openDescriptor(ring, path, flags, mode, signal))
 }
 
 export async function closeFile(ring: Ring, file: OpenFile): Promise<void> {

@@ -159,14 +159,18 @@ export class StreamFile {
   }
 
   #attach(fd: number, opened: (error: Error | null) => void): void {
-    this.ring.engine.inspect(fd, (error, facts) => {
+    const { engine } = this.ring
+    const fresh = this.given === null
+    engine.inspect(fd, (error, facts) => {
       if (error !== null) return opened(error)
-      // Of a descriptor just opened this much is known also where no engine can ask for it.
-      const fresh = this.given === null && facts.regular && facts.position < 0
-      this.facts = fresh ? { ...facts, append: this.#appends, position: 0 } : facts
-      this.file = this.ring.engine.install(fd)
+      if (fresh && facts.regular) {
+        facts.append = this.#appends
+        facts.position = 0
+      }
+      this.facts = facts
+      this.file = fresh ? engine.installLater(fd) : engine.install(fd)
       this.#goDirect(fd, opened)
-    })
+    }, fresh)
   }
 
   #goDirect(fd: number, opened: (error: Error | null) => void): void {

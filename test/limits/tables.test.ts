@@ -1,10 +1,10 @@
 // The arena and the table of fixed files have an end; what comes after it is served in another way.
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createUringReadStream, createUringWriteStream, ops } from '../../lib/index.js'
-import type { UringReadStream } from '../../lib/index.js'
-import { digestOf, makeFiles } from '../helpers/files.js'
+import { createUringReadStream, createUringWriteStream, open, ops } from '../../lib/index.js'
+import type { Ring, UringReadStream } from '../../lib/index.js'
+import { digestOf, makeFile, makeFiles } from '../helpers/files.js'
 import { assertUnused, notUring, ringTest, withRing } from '../helpers/ring-state.js'
 import { patterned, sha256 } from '../helpers/seeded.js'
 import { closing, endAndClose, next, writeOne } from '../helpers/stream-events.js'
@@ -17,6 +17,18 @@ function firstChunk(stream: UringReadStream): Promise<Buffer> {
     stream.pause()
     resolve(chunk as Buffer)
   }))
+}
+
+/** Operations on a file after which it is in the table. */
+const often = 128
+
+function freePlaces(ring: Ring, path: string): number {
+  const fd = openSync(path, 'r')
+  const files = ring.registerFiles(Array<number>(300).fill(fd))
+  const free = files.filter(({ index }) => index >= 0).length
+  ring.unregisterFiles(files)
+  closeSync(fd)
+  return free
 }
 
 for (const chunkSize of [256 << 10, 1 << 20]) {
@@ -67,10 +79,31 @@ ringTest('copies that begin while the arena is used up are right', async t => {
   })
 }, notUring)
 
-ringTest('300 files open at once on one ring are read right, those beyond the table by their descriptors', async t => {
-  const files = makeFiles(t.testdir(), Array.from({ length: 300 }, (_, i) => 1 + i * 97))
+ringTest('a file goes into the table when it has been used often, one that was given at once', async t => {
+  const { path, content } = makeFile(join(t.testdir(), 'file'), 100)
   await withRing(t, {}, async ring => {
-    const all = files.map(({ path }) => createUringReadStream(path, { ring, chunkSize: 8192 }))
+    const places = freePlaces(ring, path)
+    if (places === 0) return void t.pass('the table', { skip: 'this kernel keeps files that were taken out of it, so it is not used' })
+    const file = await open(path, 'r', { ring })
+    t.ok((await file.readFile()).equals(content))
+    t.equal(freePlaces(ring, path), places, 'once is not often')
+    for (let i = 0; i < often; i++) await file.read(Buffer.alloc(1), 0, 1, 0)
+    t.equal(freePlaces(ring, path), places - 1)
+    await file.close()
+    t.equal(freePlaces(ring, path), places, 'and out of it when it is closed')
+    const stream = createUringReadStream('', { ring, fd: openSync(path, 'r') })
+    await next(stream, 'readable')
+    t.equal(freePlaces(ring, path), places - 1)
+    stream.resume()
+    await closing(stream)
+    t.equal(freePlaces(ring, path), places)
+  })
+}, notUring)
+
+ringTest('300 files open at once on one ring are read right, those beyond the table by their descriptors', async t => {
+  const files = makeFiles(t.testdir(), Array.from({ length: 300 }, (_, i) => often * 64 + i * 97))
+  await withRing(t, {}, async ring => {
+    const all = files.map(({ path }) => createUringReadStream(path, { ring, chunkSize: 64 }))
     await Promise.all(all.map(stream => next(stream, 'ready')))
     t.equal(ring.stats().filesInUse, 300)
     t.same(await Promise.all(all.map(digestOf)), files.map(({ sha256 }) => sha256))
@@ -88,7 +121,8 @@ ringTest('300 files open at once are written right', async t => {
   await withRing(t, {}, async ring => {
     const paths = Array.from({ length: 300 }, (_, i) => join(directory, `target-${i}`))
     const contents = paths.map((_, i) => patterned(20_000 + i, i + 1))
-    const all = paths.map(path => createUringWriteStream(path, { ring }))
+    // Given descriptors go into the table at once.
+    const all = paths.map(path => createUringWriteStream('', { ring, fd: openSync(path, 'w') }))
     t.same(await Promise.all(all.map((writer, i) => writeOne(writer, contents[i]))), all.map(() => undefined))
     t.equal(ring.stats().filesInUse, 300)
     await ring.submit(ops.nop())

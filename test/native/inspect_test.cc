@@ -71,6 +71,30 @@ TEST("a descriptor opened to append says so") {
   CHECK(!facts_of(file.path(), O_WRONLY).append);
 }
 
+TEST("a regular file that was just opened is asked for nothing that its opener knows") {
+  test::TempFile file(test::Bytes(12'345, 'a'));
+  CHECK_EQUAL(lseek(file.fd(), 1000, SEEK_SET), 1000);
+  FileFacts facts = {};
+  CHECK_EQUAL(uring::inspect(file.fd(), facts, true), 0);
+  CHECK(facts.regular);
+  CHECK_EQUAL(facts.size, 12'345);
+  CHECK_EQUAL(facts.position, 0);
+  facts.append = true;
+  CHECK_EQUAL(uring::inspect(file.fd(), facts, true), 0);
+  CHECK(facts.append);
+}
+
+TEST("a pipe that was just opened has no position either") {
+  int ends[2];
+  CHECK_EQUAL(pipe(ends), 0);
+  FileFacts facts;
+  CHECK_EQUAL(uring::inspect(ends[0], facts, true), 0);
+  CHECK(!facts.regular);
+  CHECK_EQUAL(facts.position, -1);
+  close(ends[0]);
+  close(ends[1]);
+}
+
 TEST("a pipe is not regular, and has no position") {
   test::Pipe pipe;
   for (const int fd : {pipe.reader(), pipe.writer()}) {

@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync } from 'node:fs'
+import os from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { createUringReadStream, ops, Ring } from '../../lib/index.js'
@@ -13,6 +14,12 @@ const skip = await refused(ioPoll)
 
 ringTest('a polled ring completes what needs no file, and lets the event loop turn', async t => {
   const ring = new Ring(ioPoll)
+  const [first] = await ring.batch([ops.nop()])
+  if (first.result < 0) {
+    t.equal(first.result, -os.constants.errno.EINVAL)
+    t.pass('a polled NOP', { skip: 'this kernel refuses it (5.10 does)' })
+    return ring.close()
+  }
   let turned = false
   setImmediate(() => { turned = true })
   for (let i = 0; i < 100; i++) t.same(await ring.submit(ops.nop()), { result: 0, flags: 0 })
