@@ -127,7 +127,7 @@ export class FileSource implements Left {
   /** Gives the stream the next chunk. It serves views from it as well, and keeps what is left over. */
   private _enqueue(controller: SourceController): Promise<void> | void {
     const chunk = this.take(false)
-    if (chunk === null) return this.isOver().then(over => over ? undefined : this._enqueue(controller))
+    if (chunk === null) return this.mayHaveMore().then(more => more ? this._enqueue(controller) : this.finish())
     const lease = leaseOf(chunk)
     // What the stream gets it transfers: a lease, or a part of a large buffer, must be its consumer's own.
     controller.enqueue(lease === undefined && ownsBuffer(chunk) ? chunk : new Uint8Array(chunk))
@@ -176,15 +176,25 @@ export class FileSource implements Left {
     if (this._position !== currentPosition) this._position += bytes
   }
 
-  /** After a take had nothing: waits until it may have. True if it never will, which the stream knows then. @internal */
-  async isOver(): Promise<boolean> {
+  /** After a take had nothing: calls back when it may have. False if it never will: then `finish`. @internal */
+  whenReadable(callback: () => void): boolean {
     const window = this._window
-    if (this._closing === null && window !== null) {
-      if (window.error !== null) await this._fail(window.error)
-      else if (window.ended) await this._end()
-      else await new Promise<void>(resolve => { this._readable = resolve })
-    }
-    return this._closing !== null
+    if (this._closing !== null || window === null || window.ended || window.error !== null) return false
+    this._readable = callback
+    return true
+  }
+
+  /** The same as a promise. @internal */
+  mayHaveMore(): Promise<boolean> {
+    return new Promise(resolve => { if (!this.whenReadable(() => resolve(true))) resolve(false) })
+  }
+
+  /** Tells the stream of the end, or of the error that was it. @internal */
+  async finish(): Promise<void> {
+    const window = this._window
+    if (this._closing !== null || window === null) return
+    if (window.error !== null) await this._fail(window.error)
+    else await this._end()
   }
 
   /** Reads from the file straight into the consumer's view. */

@@ -91,13 +91,18 @@ export class UringReadStream extends Readable {
     this._lent.queued?.release()
     this._lent.queued = undefined
     const chunk = this._source.take(this._leased)
-    if (chunk === null) return void this._wait(callback)
+    if (chunk === null) return this._wait(callback)
     this._push(chunk)
     callback(null)
   }
 
-  private async _wait(callback: Callback): Promise<void> {
-    if (!await this._source.isOver()) return this.destroying ? callback(null) : this._read(callback)
+  /** By a callback: promises took a tenth of a hot read's time. */
+  private _wait(callback: Callback): void {
+    if (!this._source.whenReadable(() => this._read(callback))) void this._end(callback)
+  }
+
+  private async _end(callback: Callback): Promise<void> {
+    await this._source.finish()
     if (this._looksAtLease && !this.destroying) this._waitingEnd = callback
     else this._finish(callback)
   }

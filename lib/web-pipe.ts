@@ -33,7 +33,8 @@ export async function pipeLeases(
       let chunk: Lease | Buffer | null = null
       // What it waited for when the pipe ended is the next reader's.
       while (!over && (chunk = source.takeUnseen(true)) === null) {
-        if (!await source.isOver()) continue
+        if (await source.mayHaveMore()) continue
+        await source.finish()
         await reader.closed
         if (!over) controller.close()
         return
