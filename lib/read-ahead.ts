@@ -81,7 +81,7 @@ export class ReadAhead implements Window {
   private _sizeHint: number
   private _waiting = false
   private _waitingSince = 0
-  /** When the last chunk was taken: time, batch of completions, */
+  /** When the last chunk was taken: time, batch of completions (-1 once the next was asked for), */
   private _takenAt = 0
   private _takenIn = -1
   /** and its size. */
@@ -121,6 +121,7 @@ export class ReadAhead implements Window {
   /** The same, but of a lease no chunk that JavaScript could see: for one that goes on into a window of writes. */
   takeUnseen(): Lease | Buffer | null {
     if (this.ended || this.error !== null) return null
+    this._watchConsumer()
     const read = this._reads[0]
     if (read === undefined && this._left <= 0) return this._end(null)
     if (read === undefined || !read.done) return this._wait()
@@ -130,7 +131,9 @@ export class ReadAhead implements Window {
       this._discard(read)
       return this._end(read.failure)
     }
-    this._watchConsumer(read.filled - read.skip)
+    this._takenAt = performance.now()
+    this._takenIn = this.ring.batches
+    this._takenBytes = read.filled - read.skip
     const chunk = this._chunkOf(read)
     this._spares.push(read)
     if (read.ended) this._end(null)
@@ -139,26 +142,20 @@ export class ReadAhead implements Window {
   }
 
   /**
-   * Compares the time between two chunks with the size of the first, if nothing completed meanwhile: otherwise the
+   * Compares the time from a chunk until the next is asked for with its size, if nothing completed meanwhile: otherwise the
    * consumer has waited, for a disk or a target, and not worked. (A pipe was 3x as slow with its reads on workers.)
    */
-  private _watchConsumer(bytes: number): void {
-    const now = performance.now()
-    const { batches } = this.ring
-    if (this._takenIn === batches) {
-      const perByte = (now - this._takenAt) * 1e6 / this._takenBytes
-      this._busyTimes = perByte > busyConsumer ? this._busyTimes + 1 : 0
-      this._readFlags = this._busyTimes >= busyTimes ? IOSQE_ASYNC : 0
-    }
-    this._takenIn = batches
-    this._takenAt = now
-    this._takenBytes = bytes
+  private _watchConsumer(): void {
+    if (this._takenIn !== this.ring.batches) return
+    this._takenIn = -1
+    const perByte = (performance.now() - this._takenAt) * 1e6 / this._takenBytes
+    this._busyTimes = perByte > busyConsumer ? this._busyTimes + 1 : 0
+    this._readFlags = this._busyTimes >= busyTimes ? IOSQE_ASYNC : 0
   }
 
   private _wait(): null {
     if (!this._waiting) this._waitingSince = performance.now()
     this._waiting = true
-    this._readFlags = this._busyTimes = 0 // it is faster than the reads after all
     if (this._reads.length > 0) this._grow()
     this._fill()
     return null

@@ -1,7 +1,8 @@
 import type { Ring } from '../../lib/index.js'
 import { createUringReadableStream, createUringReadStream } from '../../lib/index.js'
 import * as streamx from '../../lib/streamx.js'
-import { ringTest, slowReads, withRing } from '../helpers/ring-state.js'
+import { IOSQE_ASYNC, Opcode } from '../../lib/engine.js'
+import { notUring, ringTest, slowReads, withRing } from '../helpers/ring-state.js'
 import { readAll } from '../helpers/stream-events.js'
 import { bytesOfStream, fileAndTarget } from '../helpers/web-streams.js'
 
@@ -27,3 +28,21 @@ for (const [how, read] of [
     })
   })
 }
+
+ringTest('for a consumer that keeps its thread busy, workers of the kernel read', async t => {
+  const { file } = fileAndTarget(t, 60 * 65536)
+  await withRing(t, {}, async ring => {
+    const onWorkers: boolean[] = []
+    const start = ring.engine.start.bind(ring.engine)
+    ring.engine.start = request => {
+      if (request.opcode === Opcode.read) onWorkers.push((request.flags & IOSQE_ASYNC) !== 0)
+      start(request)
+    }
+    const stream = createUringReadStream(file.path, { ring, chunkSize: 65536 })
+    // Five times as long for each byte as the hash of it would take.
+    stream.on('data', chunk => { for (const until = performance.now() + chunk.length * 2.5e-6; performance.now() < until;); })
+    t.ok((await readAll(stream)).equals(file.content))
+    t.notOk(onWorkers[0], 'nobody is known to be busy at first')
+    t.ok(onWorkers.at(-2), 'the last but the one that looks for the end')
+  })
+}, notUring)
