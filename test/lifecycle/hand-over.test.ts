@@ -4,6 +4,7 @@ import type { Test } from 'tap'
 import { createUringReadStream, createUringWriteStream, Ring } from '../../lib/index.js'
 import type { BufferOwnership, UringReadStream } from '../../lib/index.js'
 import { makeFile } from '../helpers/files.js'
+import { patience } from '../helpers/patience.js'
 import { assertUnused, notUring, ringTest, withRing } from '../helpers/ring-state.js'
 import { seededFor, sha256 } from '../helpers/seeded.js'
 import { closing, next, turns } from '../helpers/stream-events.js'
@@ -58,7 +59,7 @@ ringTest('what another listener keeps of a piped stream stays as it was', async 
 ringTest('what a listener keeps that comes at any moment of a pipe stays as it was', async t => {
   const { file, target } = source(t)
   const random = seededFor(t)
-  for (let round = 0; round < 100; round++) {
+  for (let round = 0; round < 100 / patience; round++) {
     const reader = createUringReadStream(file.path, { chunkSize: 16_384 })
     const writer = createUringWriteStream(target, { chunkSize: 16_384, highWaterMark: random.pick([1, 16_384, 100_000]) })
     reader.pipe(writer)
@@ -122,7 +123,7 @@ for (const which of ['reader', 'writer'] as const) {
     const { file, target } = source(t)
     const random = seededFor(t)
     for (const buffers of ['owned', 'leased'] as BufferOwnership[]) {
-      for (let round = 0; round < 50; round++) {
+      for (let round = 0; round < 50 / patience; round++) {
         const reader = createUringReadStream(file.path, { chunkSize, buffers })
         const writer = createUringWriteStream(target, { chunkSize })
         const closed = [closing(reader), closing(writer)]
