@@ -13,10 +13,10 @@ import { seededFor } from '../helpers/seeded.js'
 import { isVersion, versionOf } from './versions.js'
 
 const writer = fileURLToPath(new URL('fixtures/atomic-writer.js', import.meta.url))
-/** Fewer where each takes seconds to start, and on threads, which replace files by the same steps. */
-const kills = (notUring ? 40 : 200) / patience
 /** So many children at once. */
 const lanes = 4
+/** Fewer where each takes seconds to start, and on threads, which replace files by the same steps. */
+const kills = lanes * Math.ceil((notUring ? 10 : 50) / patience)
 
 interface Found { whole: number, replaced: number, midway: number }
 
