@@ -119,16 +119,20 @@ export class UringFile extends EventEmitter {
   }
 
   /** One read into several buffers, in order. */
-  async readv<B extends Memory>(buffers: readonly B[], position?: Position): Promise<{ bytesRead: number, buffers: readonly B[] }> {
+  async readv<B extends Memory>(
+    buffers: readonly B[], position?: Position, { signal }: Abortable = {}
+  ): Promise<{ bytesRead: number, buffers: readonly B[] }> {
     const operation = ops.readv(this._opened, oneVector(vectorArguments(buffers)), positionOf(position))
-    return { bytesRead: await this._run(operation), buffers }
+    return { bytesRead: await this._run(operation, signal), buffers }
   }
 
   /** Writes several buffers, in order; short writes are continued. */
-  async writev<B extends Memory>(buffers: readonly B[], position?: Position): Promise<{ bytesWritten: number, buffers: readonly B[] }> {
+  async writev<B extends Memory>(
+    buffers: readonly B[], position?: Position, { signal }: Abortable = {}
+  ): Promise<{ bytesWritten: number, buffers: readonly B[] }> {
     void this._opened
     const bytesWritten = await writeVectors(vectorArguments(buffers), positionOf(position), (vector, at) =>
-      this._run(ops.writev(this._opened, vector, at)))
+      this._run(ops.writev(this._opened, vector, at), signal))
     return { bytesWritten, buffers }
   }
 
@@ -181,13 +185,13 @@ export class UringFile extends EventEmitter {
   }
 
   /** Waits until data and metadata are on the disk. */
-  async sync(): Promise<void> {
-    await this._run(ops.fsync(this._opened))
+  async sync({ signal }: Abortable = {}): Promise<void> {
+    await this._run(ops.fsync(this._opened), signal)
   }
 
   /** Waits until the data is on the disk. */
-  async datasync(): Promise<void> {
-    await this._run(ops.fdatasync(this._opened))
+  async datasync({ signal }: Abortable = {}): Promise<void> {
+    await this._run(ops.fdatasync(this._opened), signal)
   }
 
   /** Cuts or extends the file to `length` bytes. */
@@ -196,8 +200,8 @@ export class UringFile extends EventEmitter {
   }
 
   /** Allocates space on the disk; `mode` of FALLOC_FL_*. */
-  async allocate(offset: number, length: number, mode = 0): Promise<void> {
-    await this._run(ops.fallocate(this._opened, offset, length, mode))
+  async allocate(offset: number, length: number, mode = 0, { signal }: Abortable = {}): Promise<void> {
+    await this._run(ops.fallocate(this._opened, offset, length, mode), signal)
   }
 
   /** As FileHandle.stat: numbers, or with `bigint` bigints. */
