@@ -128,9 +128,9 @@ export function validateInteger(value: unknown, name: string, min: number, max =
 }
 
 /** A position in a file: an integer, or a bigint beyond 2^53. */
-export function validatePosition(value: unknown): void {
-  if (typeof value !== 'bigint') return validateInteger(value, 'position', 0)
-  if (value < 0n || value > 2n ** 63n - 1n) throw outOfRange('position', '>= 0 && <= 2 ** 63 - 1', value)
+export function validatePosition(value: unknown, name = 'position'): void {
+  if (typeof value !== 'bigint') return validateInteger(value, name, 0)
+  if (value < 0n || value > 2n ** 63n - 1n) throw outOfRange(name, '>= 0 && <= 2 ** 63 - 1', value)
 }
 
 export function validateFd(fd: unknown): void {
