@@ -241,6 +241,11 @@ export class UringFile extends EventEmitter {
     return new UringReadableStream(null, { direct: this.direct, ...options, ring: this.ring, fd: this })
   }
 
+  /** FileHandle's: a Web stream that reads from where the file stands to its end, and closes it only with `autoClose`. */
+  readableWebStream(options: { autoClose?: boolean } = {}): UringReadableStream {
+    return this.readableStream({ autoClose: false, ...options })
+  }
+
   /** A Web stream that writes to this file, and closes it unless `autoClose` is false. */
   writableStream(options: Omit<WritableStreamOptions, 'fd'> = {}): UringWritableStream {
     return new UringWritableStream(null, { direct: this.direct, ...options, ring: this.ring, fd: this })
