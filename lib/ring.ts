@@ -225,6 +225,10 @@ export class Ring extends Admission {
     return this.#closing
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
   async #close(): Promise<void> {
     for (const [choice, ring] of sharedRings) if (ring === this) sharedRings.delete(choice)
     for (const pool of this.#pools) pool.close()
