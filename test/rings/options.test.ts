@@ -46,6 +46,14 @@ for (const [code, options] of wrong) {
   t.throws(() => new Ring(options as RingOptions), { code }, `${code} for ${JSON.stringify(options)}`)
 }
 
+ringTest('a completion queue alone may be smaller than the default submission queue', async t => {
+  const ring = new Ring({ cqEntries: 100 })
+  t.equal(ring.stats().capacity, 127)
+  t.equal((await ring.submit(ops.nop())).result, 0)
+  await ring.close()
+  for (const cqEntries of [0, 1.5, NaN]) t.throws(() => new Ring({ cqEntries }), { code: 'ERR_OUT_OF_RANGE' }, `${cqEntries}`)
+})
+
 ringTest('sizes beyond the kernel\'s are clamped to what it allows', async t => {
   const ring = new Ring({ entries: 1_000_000 })
   t.equal(ring.stats().capacity, 65_535)
