@@ -255,7 +255,10 @@ export const ops = {
     if (!(operation instanceof Operation)) throw invalidArgType('operation', 'an operation made by ops', operation)
     return new CancelOperation(operation)
   },
-  /** Cancels the operation before it in a batch, which must be linked to it, after so many milliseconds. */
+  /**
+   * Cancels the operation before it in a batch, which must be linked to it, after so many milliseconds, and ends with -ETIME
+   * then; with -EALREADY where that could not be stopped (on threads only a timeout can); with -ECANCELED when it was in time.
+   */
   linkTimeout: (milliseconds: number, { absolute = false } = {}): Operation =>
     timeoutOf(Opcode.linkTimeout, milliseconds, absolute, 0)
 }
