@@ -240,4 +240,8 @@ export class BufferPool {
     this._waiting.clear()
     for (const buffer of this._free.splice(0)) buffer.free()
   }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
 }

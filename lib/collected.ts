@@ -1,18 +1,18 @@
-/** Streams that nobody has any more: their files are closed when the garbage collector finds out. */
+/** Streams and files that nobody has any more: what they have open is closed when the garbage collector finds out. */
 
 import type { StreamFile } from './stream-file.js'
 
-/** What a stream leaves behind: it must not lead back to the stream. */
+/** What a stream or file leaves behind: it must not lead back to its owner. */
 export interface Left {
-  /** The stream was collected; called once. */
+  /** The owner was collected; called once. */
   collected(): void
 }
 
 const registry = new FinalizationRegistry<Left>(left => left.collected())
 
-/** Tells `left` when `stream` is collected, until `unwatch`. */
-export function watchCollection(stream: WeakKey, left: Left): void {
-  registry.register(stream, left, left)
+/** Tells `left` when `owner` is collected, until `unwatch`. */
+export function watchCollection(owner: WeakKey, left: Left): void {
+  registry.register(owner, left, left)
 }
 
 export function unwatchCollection(left: Left): void {
@@ -22,5 +22,9 @@ export function unwatchCollection(left: Left): void {
 /** As FileHandle does, where the file is the stream's to close. */
 export function warnOfCollection({ file, given, options }: StreamFile, why: string): void {
   if (given !== null && options.autoClose === false) return
-  process.emitWarning(`Closing file descriptor ${file!.fd} on garbage collection: ${why}`)
+  warnOfClosing(file!.fd, why)
+}
+
+export function warnOfClosing(fd: number, why: string): void {
+  process.emitWarning(`Closing file descriptor ${fd} on garbage collection: ${why}`)
 }

@@ -40,8 +40,15 @@ export class ThreadsEngine implements Engine {
   readonly #inFlight = new Map<number, Request>()
   readonly #timers = new ThreadTimers()
   readonly #chains = new ThreadChains(
-    request => this.#begin(request),
-    request => setImmediate(() => this.#complete(request, ECANCELED))
+    (request, limit) => {
+      if (limit !== null) this.#timers.limit(limit, () => this.#cancel(request))
+      this.#begin(request)
+    },
+    request => {
+      this.#timers.unlimit(request)
+      this.#completeSoon(request, ECANCELED)
+    },
+    limit => this.#completeSoon(limit, this.#timers.unlimit(limit))
   )
 
   /** @param sizes rounded up to powers of two, as the kernel does. What is in flight beyond libuv's threads only waits there */
@@ -72,6 +79,10 @@ export class ThreadsEngine implements Engine {
       done(error as Error) // node:fs throws at once for arguments that it refuses
     }
     starting = false
+  }
+
+  #completeSoon(request: Request, result: number): void {
+    setImmediate(() => this.#complete(request, result))
   }
 
   #complete(request: Request, result: number): void {

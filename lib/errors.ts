@@ -60,10 +60,14 @@ function describe(value: unknown): string {
   return `type ${typeof value} (${inspect(value).slice(0, 28)})`
 }
 
+/** Characters of a value in a message: a Ring has a thousand. */
+const seenMax = 128
+
 export function invalidArgValue(name: string, value: unknown, reason = 'is invalid'): TypeError {
   const kind = name.includes('.') ? 'property' : 'argument'
-  return coded(
-    new TypeError(`The ${kind} '${name}' ${reason}. Received ${inspect(value)}`), 'ERR_INVALID_ARG_VALUE')
+  const seen = inspect(value)
+  const received = seen.length > seenMax ? `${seen.slice(0, seenMax)}...` : seen // as Node cuts it
+  return coded(new TypeError(`The ${kind} '${name}' ${reason}. Received ${received}`), 'ERR_INVALID_ARG_VALUE')
 }
 
 export function outOfRange(name: string, range: string, value: unknown): RangeError {

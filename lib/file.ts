@@ -6,6 +6,7 @@ import type { Interface } from 'node:readline'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import type { FixedBuffer } from './buffers.js'
+import { unwatchCollection, watchCollection } from './collected.js'
 import type { DirectFile } from './direct.js'
 import { DirectTransfers } from './direct-transfer.js'
 import type { OpenFile } from './engine.js'
@@ -20,10 +21,9 @@ import { UringReadStream } from './node-read-stream.js'
 import { UringWriteStream } from './node-write-stream.js'
 import type { Operation } from './operation.js'
 import type { Range } from './operations.js'
-import { closeFile } from './open-files.js'
+import { HeldFiles } from './open-files.js'
 import { ops } from './operations.js'
 import { operationBytesMax, streamOptions } from './options.js'
-import type { RingUse } from './admission.js'
 import type { Ring } from './ring.js'
 import { pieceOf, readPieces, writeVectors, writeWhole } from './transfers.js'
 import { oneVector } from './vectors.js'
@@ -48,11 +48,11 @@ const EBADF = -9
 
 /**
  * An open file, in place of FileHandle: the same names and signatures, and any number of operations in flight.
- * Made by `open`. Emits 'close'.
+ * Made by `open`. Emits 'close'. One that nobody has any more is closed when it is collected, with a warning.
  */
 export class UringFile extends EventEmitter {
   readonly ring: Ring
-  private readonly _use: RingUse
+  private readonly _held: HeldFiles
   private _file: OpenFile | null
   private _direct: DirectTransfers | null = null
   private _pending = 0
@@ -63,8 +63,9 @@ export class UringFile extends EventEmitter {
   constructor(ring: Ring, fd: number, direct: DirectFile | null) {
     super()
     this.ring = ring
-    this._use = ring.use()
     const file = this._file = ring.engine.installLater(fd)
+    this._held = new HeldFiles(ring, direct === null ? [file] : [direct.file, file])
+    watchCollection(this, this._held)
     if (direct !== null) this._direct = new DirectTransfers(ring, direct, file, (operation, signal) => this._run(operation, signal))
   }
 
@@ -119,16 +120,20 @@ export class UringFile extends EventEmitter {
   }
 
   /** One read into several buffers, in order. */
-  async readv<B extends Memory>(buffers: readonly B[], position?: Position): Promise<{ bytesRead: number, buffers: readonly B[] }> {
+  async readv<B extends Memory>(
+    buffers: readonly B[], position?: Position, { signal }: Abortable = {}
+  ): Promise<{ bytesRead: number, buffers: readonly B[] }> {
     const operation = ops.readv(this._opened, oneVector(vectorArguments(buffers)), positionOf(position))
-    return { bytesRead: await this._run(operation), buffers }
+    return { bytesRead: await this._run(operation, signal), buffers }
   }
 
   /** Writes several buffers, in order; short writes are continued. */
-  async writev<B extends Memory>(buffers: readonly B[], position?: Position): Promise<{ bytesWritten: number, buffers: readonly B[] }> {
+  async writev<B extends Memory>(
+    buffers: readonly B[], position?: Position, { signal }: Abortable = {}
+  ): Promise<{ bytesWritten: number, buffers: readonly B[] }> {
     void this._opened
     const bytesWritten = await writeVectors(vectorArguments(buffers), positionOf(position), (vector, at) =>
-      this._run(ops.writev(this._opened, vector, at)))
+      this._run(ops.writev(this._opened, vector, at), signal))
     return { bytesWritten, buffers }
   }
 
@@ -181,13 +186,13 @@ export class UringFile extends EventEmitter {
   }
 
   /** Waits until data and metadata are on the disk. */
-  async sync(): Promise<void> {
-    await this._run(ops.fsync(this._opened))
+  async sync({ signal }: Abortable = {}): Promise<void> {
+    await this._run(ops.fsync(this._opened), signal)
   }
 
   /** Waits until the data is on the disk. */
-  async datasync(): Promise<void> {
-    await this._run(ops.fdatasync(this._opened))
+  async datasync({ signal }: Abortable = {}): Promise<void> {
+    await this._run(ops.fdatasync(this._opened), signal)
   }
 
   /** Cuts or extends the file to `length` bytes. */
@@ -196,8 +201,8 @@ export class UringFile extends EventEmitter {
   }
 
   /** Allocates space on the disk; `mode` of FALLOC_FL_*. */
-  async allocate(offset: number, length: number, mode = 0): Promise<void> {
-    await this._run(ops.fallocate(this._opened, offset, length, mode))
+  async allocate(offset: number, length: number, mode = 0, { signal }: Abortable = {}): Promise<void> {
+    await this._run(ops.fallocate(this._opened, offset, length, mode), signal)
   }
 
   /** As FileHandle.stat: numbers, or with `bigint` bigints. */
@@ -235,6 +240,11 @@ export class UringFile extends EventEmitter {
   /** A Web stream that reads from this file, and closes it unless `autoClose` is false. */
   readableStream(options: Omit<ReadableStreamOptions, 'fd'> = {}): UringReadableStream {
     return new UringReadableStream(null, { direct: this.direct, ...options, ring: this.ring, fd: this })
+  }
+
+  /** FileHandle's: a Web stream that reads from where the file stands to its end, and closes it only with `autoClose`. */
+  readableWebStream(options: { autoClose?: boolean } = {}): UringReadableStream {
+    return this.readableStream({ autoClose: false, ...options })
   }
 
   /** A Web stream that writes to this file, and closes it unless `autoClose` is false. */
@@ -282,15 +292,9 @@ export class UringFile extends EventEmitter {
 
   private async _close(): Promise<void> {
     if (this._pending > 0) await new Promise<void>(resolve => { this._idle = resolve })
-    const file = this._file!
     this._file = null
-    this._use.leaving()
-    try {
-      if (this._direct !== null) await closeFile(this.ring, this._direct.direct.file)
-      await closeFile(this.ring, file)
-    } finally {
-      this._use.left()
-    }
+    unwatchCollection(this._held)
+    await this._held.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,7 @@
 /** Descriptors that an operation of the library opens and closes. */
+import type { RingUse } from './admission.js'
+import type { Left } from './collected.js'
+import { warnOfClosing } from './collected.js'
 import type { OpenFile } from './engine.js'
 import { adopt } from './engine.js'
 import { ops } from './operations.js'
@@ -22,4 +25,27 @@ export async function openFile(ring: Ring, path: string | Buffer, flags: number,
 export async function closeFile(ring: Ring, file: OpenFile): Promise<void> {
   ring.engine.forget(file)
   await ring.submit(ops.close(file.fd))
+}
+
+/** What a UringFile has open: closed by it, or when it was collected, with a warning as FileHandle has it. */
+export class HeldFiles implements Left {
+  private readonly _use: RingUse
+
+  constructor(readonly ring: Ring, readonly files: readonly OpenFile[]) {
+    this._use = ring.use()
+  }
+
+  async close(): Promise<void> {
+    this._use.leaving()
+    try {
+      for (const file of this.files) await closeFile(this.ring, file)
+    } finally {
+      this._use.left()
+    }
+  }
+
+  collected(): void {
+    warnOfClosing(this.files.at(-1)!.fd, 'a file was not closed')
+    this.close().catch(() => {}) // there is nobody to tell
+  }
 }

@@ -2,7 +2,7 @@
 import type { Batch } from './batch.js'
 import type { FixedBuffer, Holding } from './buffers.js'
 import type { Engine, EngineBuffer } from './engine.js'
-import { IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode, Request } from './engine.js'
+import { currentPosition, IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode, Request } from './engine.js'
 import { abortError, errnoError, invalidState } from './errors.js'
 import { cannotBeDetached } from './memory.js'
 import type { Ring } from './ring.js'
@@ -140,14 +140,31 @@ export class Operation extends Request {
   private _abortion(result: number): Error {
     const error = abortError(this.aborted!.reason)
     this.disown(result)
-    // It was too late: the file has changed, and its owner must know.
-    const writes = this.opcode === Opcode.write || this.opcode === Opcode.writev
-    return writes && result > 0 ? Object.assign(error, { bytesWritten: result }) : error
+    const moved = movedBy(this)
+    return moved !== null && result > 0 ? Object.assign(error, { [moved]: result }) : error
   }
 }
 
 // As in Request: what few have.
 Object.assign(Operation.prototype, { destination: undefined, aborted: null, unclaimed: null })
+
+/**
+ * What the owner of an operation must know of that was ended too late: his file has changed, or bytes that were read in
+ * passing (at the file's own position, from a pipe or a socket) are nowhere but in his memory.
+ */
+function movedBy({ opcode, position }: Operation): 'bytesRead' | 'bytesWritten' | null {
+  switch (opcode) {
+    case Opcode.write:
+    case Opcode.writev:
+    case Opcode.send:
+    case Opcode.splice:
+      return 'bytesWritten'
+    case Opcode.recv:
+      return 'bytesRead'
+    default:
+      return opcode === Opcode.read && position === currentPosition ? 'bytesRead' : null
+  }
+}
 
 function closing(fd: number): Operation {
   const operation = new Operation(Opcode.close, 'close')

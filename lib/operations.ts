@@ -174,6 +174,7 @@ export const ops = {
   },
   /** Allocates space (fallocate(2)); `mode` of FALLOC_FL_*. */
   fallocate(file: File, offset: number, length: number, mode = 0): Operation {
+    validatePosition(offset, 'offset')
     validateInteger(length, 'length', 1)
     validateInteger(mode, 'mode', 0, u32Max)
     const operation = onFile(new Operation(Opcode.fallocate, 'fallocate'), file, offset)
@@ -183,6 +184,7 @@ export const ops = {
   },
   /** Tells the kernel how a file will be read (posix_fadvise(2)); `advice` of POSIX_FADV_*. */
   fadvise(file: File, offset: number, length: number, advice: number): Operation {
+    validatePosition(offset, 'offset')
     validateInteger(length, 'length', 0, u32Max)
     validateInteger(advice, 'advice', 0, opFlagsMax)
     const operation = onFile(new Operation(Opcode.fadvise, 'fadvise'), file, offset)
@@ -191,7 +193,10 @@ export const ops = {
     return operation
   },
   /** Cuts or extends a file. Linux 6.9. */
-  ftruncate: (file: File, length = 0): Operation => onFile(new Operation(Opcode.ftruncate, 'ftruncate'), file, length),
+  ftruncate(file: File, length: number | bigint = 0): Operation {
+    validatePosition(length, 'length')
+    return onFile(new Operation(Opcode.ftruncate, 'ftruncate'), file, length)
+  },
   /** Renames a file. Linux 5.11. */
   renameat(from: PathLike, to: PathLike): Operation {
     const operation = withPath(new Operation(Opcode.renameat, 'rename'), from)
@@ -250,7 +255,10 @@ export const ops = {
     if (!(operation instanceof Operation)) throw invalidArgType('operation', 'an operation made by ops', operation)
     return new CancelOperation(operation)
   },
-  /** Cancels the operation before it in a batch, which must be linked to it, after so many milliseconds. */
+  /**
+   * Cancels the operation before it in a batch, which must be linked to it, after so many milliseconds, and ends with -ETIME
+   * then; with -EALREADY where that could not be stopped (on threads only a timeout can); with -ECANCELED when it was in time.
+   */
   linkTimeout: (milliseconds: number, { absolute = false } = {}): Operation =>
     timeoutOf(Opcode.linkTimeout, milliseconds, absolute, 0)
 }

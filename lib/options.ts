@@ -50,7 +50,7 @@ export type EngineChoice = 'auto' | 'uring' | 'threads'
 export type BufferOwnership = 'owned' | 'leased'
 
 export interface RingOptions {
-  /** Entries of the submission queue: how many operations one system call takes along. Default 512. */
+  /** Entries of the submission queue: how many operations one system call takes along. Default 512, or `cqEntries` if that is fewer. */
   entries?: number
   /** Entries of the completion queue: how many may be in flight. Default twice `entries`, 4096 if neither is given. */
   cqEntries?: number
@@ -128,9 +128,9 @@ export function validateInteger(value: unknown, name: string, min: number, max =
 }
 
 /** A position in a file: an integer, or a bigint beyond 2^53. */
-export function validatePosition(value: unknown): void {
-  if (typeof value !== 'bigint') return validateInteger(value, 'position', 0)
-  if (value < 0n || value > 2n ** 63n - 1n) throw outOfRange('position', '>= 0 && <= 2 ** 63 - 1', value)
+export function validatePosition(value: unknown, name = 'position'): void {
+  if (typeof value !== 'bigint') return validateInteger(value, name, 0)
+  if (value < 0n || value > 2n ** 63n - 1n) throw outOfRange(name, '>= 0 && <= 2 ** 63 - 1', value)
 }
 
 export function validateFd(fd: unknown): void {
@@ -179,7 +179,8 @@ const smallerQueues: QueueSizes[] = [{ entries: 256, cqEntries: 1024 }, { entrie
 export function queueSizes({ entries, cqEntries, clamp = true }: RingOptions): QueueSizes[] {
   const max = clamp ? Number.MAX_SAFE_INTEGER : entriesMax
   if (entries !== undefined) validateInteger(entries, 'options.entries', 1, max)
-  const queue = entries ?? entriesDefault
+  if (cqEntries !== undefined) validateInteger(cqEntries, 'options.cqEntries', 1)
+  const queue = entries ?? Math.min(entriesDefault, cqEntries ?? entriesDefault)
   const completions = cqEntries ?? (entries === undefined ? cqEntriesDefault : entries * 2)
   validateInteger(completions, 'options.cqEntries', queue, max * 2)
   // The engine keeps one completion for itself.

@@ -42,7 +42,8 @@ export class Ring extends Admission {
   /**
    * Submits one operation; many submitted in one turn of the event loop enter the kernel together. The promise
    * rejects in Node's shape when the operation fails, and with AbortError when `signal` ended it: after its
-   * completion, for until then the operation owns its memory.
+   * completion, for until then the operation owns its memory. Where the signal came too late for that, the error's
+   * `bytesWritten` or `bytesRead` tells what was moved all the same.
    */
   submit(operation: Operation, options?: { signal?: AbortSignal }): Promise<Completion>
   /** The same with a callback, which costs half as much. */
@@ -222,6 +223,10 @@ export class Ring extends Admission {
       this.#closing = this.#close()
     }
     return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
   }
 
   async #close(): Promise<void> {

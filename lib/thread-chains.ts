@@ -24,10 +24,14 @@ export class ThreadChains {
   #running = 0
 
   /**
-   * @param run begins a request
+   * @param run begins a request, together with the linked timeout behind it
    * @param cancelled ends one that never began
+   * @param limited ends the timeout of a request that has ended
    */
-  constructor(readonly run: (request: Request) => void, readonly cancelled: (request: Request) => void) {}
+  constructor(
+    readonly run: (request: Request, limit: Request | null) => void, readonly cancelled: (request: Request) => void,
+    readonly limited: (limit: Request) => void
+  ) {}
 
   add(request: Request): void {
     const chain = this.#open ?? { requests: [], at: 0 }
@@ -47,8 +51,17 @@ export class ThreadChains {
       this.#waiting.shift()
       if (drains) this.#draining = first
       this.#running++
-      this.run(first.requests[0])
+      this.#run(first)
     }
+  }
+
+  #run(chain: Chain): void {
+    this.run(chain.requests[chain.at], this.#limit(chain))
+  }
+
+  /** The linked timeout of the one that runs. */
+  #limit({ requests, at }: Chain): Request | null {
+    return requests[at + 1]?.opcode === Opcode.linkTimeout ? requests[at + 1] : null
   }
 
   /** Whether it has not ended. */
@@ -82,9 +95,14 @@ export class ThreadChains {
   ended(request: Request, result: number): void {
     const chain = this.#chains.get(request)!
     this.#chains.delete(request)
-    chain.at++
+    const limit = this.#limit(chain)
+    chain.at += limit === null ? 1 : 2
+    if (limit !== null) {
+      this.#chains.delete(limit)
+      this.limited(limit)
+    }
     if (breaks(request, result)) this.#cut(chain, chain.at)
-    if (chain.at < chain.requests.length) return this.run(chain.requests[chain.at])
+    if (chain.at < chain.requests.length) return this.#run(chain)
     this.#running--
     if (this.#draining === chain) this.#draining = null
     this.#begin()

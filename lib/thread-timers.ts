@@ -1,12 +1,14 @@
 /** What waits on the event loop itself: it can be stopped. */
 import type { Request } from './engine.js'
 import { Opcode } from './engine.js'
+import { errnoOf } from './errors.js'
 
 type Done = (error: null, result: number) => void
 
 /** Not among the codes of libuv; the result of a timeout that has elapsed. */
 const ETIME = -62
 const IORING_TIMEOUT_ABS = 1
+const [EALREADY, ECANCELED] = ['EALREADY', 'ECANCELED'].map(errnoOf)
 /** setTimeout takes longer ones for one millisecond. */
 const delayMaxMs = 2 ** 31 - 1
 
@@ -14,6 +16,8 @@ interface Waiting { done: Done, timer: NodeJS.Timeout, completionsLeft: number }
 
 export class ThreadTimers {
   readonly #waiting = new Map<Request, Waiting>()
+  /** Linked timeouts whose time was over before the request that they limit has ended, and what came of it. */
+  readonly #elapsed = new Map<Request, number>()
 
   /** Ends with `result` after so many milliseconds, and not a moment before. */
   after(request: Request, ms: number, done: Done, result = 0, completionsLeft = Infinity): void {
@@ -34,6 +38,20 @@ export class ThreadTimers {
     const now = (opFlags & IORING_TIMEOUT_ABS) !== 0 ? Number(process.hrtime.bigint()) / 1e6 : 0
     const ms = Math.max(0, Number(seconds) * 1000 + Number(nanoseconds) / 1e6 - now)
     this.after(request, ms, done, ETIME, Number(position) || Infinity)
+  }
+
+  /** Calls `cancel` when the time of a linked timeout is over. */
+  limit(request: Request, cancel: () => number): void {
+    this.timeout(request, () => this.#elapsed.set(request, cancel() === 0 ? ETIME : EALREADY))
+  }
+
+  /** What it limited has ended: the result of the timeout. */
+  unlimit(request: Request): number {
+    const elapsed = this.#elapsed.get(request)
+    this.#elapsed.delete(request)
+    clearTimeout(this.#waiting.get(request)?.timer)
+    this.#waiting.delete(request)
+    return elapsed ?? ECANCELED
   }
 
   /** Something else has ended: some wait for so many of those. */

@@ -10,14 +10,14 @@ export function pieceOf(bytes: Uint8Array, done: number): Uint8Array {
   return done === 0 && bytes.byteLength <= operationBytesMax ? bytes : bytes.subarray(done, done + operationBytesMax)
 }
 
-/** Reads what one operation cannot carry; a short read ends it. */
+/** Reads what one operation cannot carry; a short read ends it. A failure's `bytesRead` tells what came before it. */
 export async function readPieces(
   bytes: Uint8Array, position: At, read: (piece: Uint8Array, at: At) => Promise<number>
 ): Promise<number> {
   let done = 0
   while (done < bytes.byteLength) {
     const piece = pieceOf(bytes, done)
-    const moved = await read(piece, later(position, done))
+    const moved = await read(piece, later(position, done)).catch(error => { throw after('bytesRead', done, error) })
     done += moved
     if (moved < piece.byteLength) break
   }
@@ -31,7 +31,7 @@ export async function readPieces(
 export async function writeWhole(length: number, position: At, write: (done: number, at: At) => Promise<number>): Promise<number> {
   let done = 0
   do {
-    const moved = await write(done, later(position, done)).catch(error => { throw after(done, error) })
+    const moved = await write(done, later(position, done)).catch(error => { throw after('bytesWritten', done, error) })
     if (moved === 0) break
     done += moved
   } while (done < length)
@@ -54,10 +54,9 @@ export async function writeVectors(
   })
 }
 
-/** The error of a write that went on from a short one: what was written before counts. */
-function after(done: number, error: Error & { bytesWritten?: number }): Error {
-  if (done > 0) error.bytesWritten = done + (error.bytesWritten ?? 0)
-  return error
+/** The error of a transfer that went on from a short one: what was moved before counts. */
+function after<K extends 'bytesRead' | 'bytesWritten'>(moved: K, done: number, error: Error & { [P in K]?: number }): Error {
+  return done > 0 ? Object.assign(error, { [moved]: done + (error[moved] ?? 0) }) : error
 }
 
 /** A position so many bytes further; null stays where the file is. */

@@ -87,6 +87,19 @@ ringTest('readLines gives the lines', async t => {
   })
 })
 
+ringTest('readableWebStream reads from where the file stands and leaves it open', async t => {
+  await onBoth(t, patterned(50_000), 'r', async file => {
+    await file.read(Buffer.alloc(100))
+    const chunks = []
+    for await (const chunk of file.readableWebStream() as ReadableStream<Uint8Array>) chunks.push(Buffer.from(chunk))
+    return [Buffer.concat(chunks), (await file.read(Buffer.alloc(10), 0, 10, 0)).buffer]
+  })
+  await using file = await open(join(t.testdirName, 'file'))
+  const { fd } = file
+  for await (const _chunk of file.readableWebStream({ autoClose: true })) { /* to the end */ }
+  t.notOk(isOpenOn(fd, join(t.testdirName, 'file')), 'with autoClose it is closed')
+})
+
 ringTest('chmod, chown and utimes', async t => {
   await onBoth(t, 'x', 'r+', async file => {
     await file.chmod(0o640)

@@ -1,9 +1,11 @@
 import { open as openHandle } from 'node:fs/promises'
-import { existsSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { createUringReadableStream, createUringWritableStream, Ring } from '../../lib/index.js'
+import { createUringReadableStream, createUringWritableStream, open, Ring } from '../../lib/index.js'
 import { createUringReadStream, createUringWriteStream } from '../../lib/streamx.js'
+import { isOpenOn } from '../helpers/descriptors.js'
+import { makeFifo } from '../helpers/files.js'
 import { ringTest } from '../helpers/ring-state.js'
 import { turns, until } from '../helpers/stream-events.js'
 import { fileAndTarget } from '../helpers/web-streams.js'
@@ -66,6 +68,24 @@ for (const [what, leave] of unfinished) {
     t.match(await warning(), /^Closing file descriptor \d+ on garbage collection: a stream was neither /)
     await until(() => Ring.shared().stats().filesInUse === 0 && Ring.shared().stats().inFlight === 0)
     t.match(Ring.shared().stats(), { ready: 0, buffersInUse: 0 })
+  })
+}
+
+for (const direct of [false, 'prefer'] as const) {
+  ringTest(`a file, direct: ${direct}, is closed when it is collected, and not while a read waits for bytes`, async t => {
+    const { file: { path } } = fileAndTarget(t, 10_000)
+    const fifo = openSync(makeFifo(`${path}.fifo`), 'r+')
+    const reading = open(`${path}.fifo`, 'r+').then(file => file.read(Buffer.alloc(4), 0, 4))
+    const { fd } = await open(path, 'r', { direct })
+    t.equal(await warning(), `Closing file descriptor ${fd} on garbage collection: a file was not closed`)
+    await until(() => Ring.shared().stats().filesInUse === 1 && !isOpenOn(fd, path))
+    const told = warning() // of the other: it collects all the time
+    await turns(5)
+    writeSync(fifo, 'done')
+    t.equal((await reading).bytesRead, 4, 'it was still open')
+    await told
+    await until(() => Ring.shared().stats().filesInUse === 0)
+    closeSync(fifo)
   })
 }
 

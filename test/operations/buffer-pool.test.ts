@@ -112,6 +112,19 @@ ringTest('leaving a scope releases a buffer, once', async t => {
   })
 })
 
+ringTest('leaving a scope closes rings and pools', async t => {
+  let left
+  {
+    await using ring = new Ring()
+    using pool = new BufferPool(ring, { bufferSize: 100, count: 1 })
+    using buffer = await pool.acquire()
+    t.equal(buffer.length, 100)
+    left = { ring, pool }
+  }
+  t.throws(() => left.pool.tryAcquire(), { code: 'ERR_INVALID_STATE' })
+  await t.rejects(left.ring.submit(ops.nop()), { code: 'ERR_INVALID_STATE' })
+})
+
 ringTest('a pool has as many buffers as asked for, also beyond the registered memory', async t => {
   const { path, content } = makeFile(join(t.testdir(), 'file'), 40 * 512 * 1024)
   await withRing(t, {}, async ring => {

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { createUringReadableStream, open, ops, Ring } from '../../lib/index.js'
+import { BufferPool, createUringReadableStream, open, ops, Ring } from '../../lib/index.js'
 import { readFifo } from '../helpers/fifo.js'
 import { makeFifo } from '../helpers/files.js'
 import { notUring, ringTest, withRing } from '../helpers/ring-state.js'
@@ -279,3 +279,24 @@ ringTest('file.read ends with its signal and the file is usable', async t => {
   await file.close()
   t.throws(() => fstatSync(fd), { code: 'EBADF' })
 }, notUring)
+
+ringTest('whatever a file does on the ring takes a signal', async t => {
+  const file = await open(join(t.testdir(), 'file'), 'w+')
+  const pool = new BufferPool(ring, { bufferSize: 16, count: 1 })
+  const fixed = await pool.acquire()
+  const signal = AbortSignal.abort('before')
+  const buffer = Buffer.alloc(4)
+  const { submitted } = ring.stats()
+  const calls: Record<string, () => Promise<unknown>> = {
+    read: () => file.read({ buffer, signal }), write: () => file.write(buffer, { signal }),
+    readv: () => file.readv([buffer], 0, { signal }), writev: () => file.writev([buffer], null, { signal }),
+    readFixed: () => file.readFixed(fixed, 0, { signal }), writeFixed: () => file.writeFixed(fixed, 0, { signal }),
+    sync: () => file.sync({ signal }), datasync: () => file.datasync({ signal }), allocate: () => file.allocate(0, 10, 0, { signal })
+  }
+  for (const [name, call] of Object.entries(calls)) await t.rejects(call(), isAbort('before'), name)
+  t.equal(ring.stats().submitted, submitted)
+  t.equal((await file.stat()).size, 0)
+  fixed.release()
+  pool.close()
+  await file.close()
+})

@@ -1,13 +1,15 @@
 import { closeSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Operation } from '../../lib/index.js'
 import { ops, Ring } from '../../lib/index.js'
 import { makeFifo } from '../helpers/files.js'
-import { notUring, ringTest } from '../helpers/ring-state.js'
+import { notUring, ringTest, withRing } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
-import { until } from '../helpers/stream-events.js'
+import { turns, until } from '../helpers/stream-events.js'
 
 const ring = Ring.shared()
 const ECANCELED = -125
+const EALREADY = -114
 const EBADF = -9
 const ENOTDIR = -20
 const ETIME = -62
@@ -123,6 +125,31 @@ ringTest('a linked timeout cancels what it is linked to, and not what ends in ti
   t.equal(buffer.toString('utf8', 0, 7), 'in time')
   closeSync(fifo)
 }, notUring)
+
+ringTest('a linked timeout limits the one before it, and its chain goes on behind what ended in time', async t => {
+  const limited = (operation: Operation, ms: number): Operation[] => [operation.link(), ops.linkTimeout(ms).link(), ops.nop()]
+  t.same(await resultsOf(limited(ops.timeout(600_000), 5)), [ECANCELED, ETIME, ECANCELED])
+  t.same(await resultsOf(limited(ops.nop(), 600_000)), [0, ECANCELED, 0])
+  t.same(await resultsOf(limited(ops.fsync(999_999), 600_000)), [EBADF, ECANCELED, ECANCELED])
+  t.same(await resultsOf([ops.nop().link(), ...limited(ops.timeout(600_000), 5)]), [0, ECANCELED, ETIME, ECANCELED])
+  const controller = new AbortController()
+  const aborted = ring.batch(limited(ops.timeout(600_000), 600_000), { signal: controller.signal })
+  await turns(2)
+  controller.abort()
+  const { completions } = await aborted.then(() => t.fail('it was aborted'), error => error)
+  t.same(completions.map(({ result }: { result: number }) => result), [ECANCELED, ECANCELED, ECANCELED])
+})
+
+ringTest('on threads a linked timeout cannot stop what a thread does, and says so', async t => {
+  await withRing(t, { engine: 'threads' }, async ring => {
+    const fifo = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
+    const limited = ring.batch([ops.read(fifo, Buffer.alloc(1)).link(), ops.linkTimeout(1).link(), ops.nop()])
+    await ring.submit(ops.timeout(5))
+    writeSync(fifo, 'x')
+    t.same((await limited).map(({ result }) => result), [1, EALREADY, 0])
+    closeSync(fifo)
+  })
+})
 
 ringTest('a chain opens, renames and removes in the order of its links', async t => {
   const directory = t.testdir()

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
+import type { Operation } from '../../lib/index.js'
 import { ops, Ring } from '../../lib/index.js'
 import { makeFifo, makeFile } from '../helpers/files.js'
 import { notUring, ringTest } from '../helpers/ring-state.js'
@@ -29,6 +30,14 @@ async function withPair(body: (near: Socket, far: Socket) => Promise<void>): Pro
 
 function fdOf(socket: Socket): number {
   return (socket as unknown as { _handle: { fd: number } })._handle.fd
+}
+
+/** The error of an operation whose signal comes when the kernel may already have done it. */
+async function abortedAtOnce(operation: Operation): Promise<Error> {
+  const controller = new AbortController()
+  const ended = ring.submit(operation, { signal: controller.signal }).then(() => { throw new Error('it was not aborted') }, error => error)
+  controller.abort()
+  return ended
 }
 
 ringTest('send and recv move bytes over a connection', async t => {
@@ -64,6 +73,23 @@ ringTest('a recv that waits is aborted by its signal', async t => {
     await turns(2)
     controller.abort()
     await t.rejects(received, { code: 'ABORT_ERR' })
+  })
+}, notUring)
+
+ringTest('transfers that were aborted too late tell how much they moved', async t => {
+  await withPair(async (near, far) => {
+    const buffer = Buffer.alloc(6)
+    const told = [await abortedAtOnce(ops.send(fdOf(near), Buffer.from('words.')))]
+    near.end(Buffer.from('more..'))
+    await once(near, 'finish')
+    told.push(await abortedAtOnce(ops.recv(fdOf(far), buffer)))
+    t.equal(buffer.toString(), 'words.')
+    told.push(await abortedAtOnce(ops.read(fdOf(far), buffer)))
+    t.equal(buffer.toString(), 'more..')
+    t.match(told, [{ bytesWritten: 6 }, { bytesRead: 6 }, { bytesRead: 6 }])
+    const source = openSync(makeFile(join(t.testdir(), 'file'), 6).path, 'r')
+    t.notOk('bytesRead' in await abortedAtOnce(ops.read(source, buffer, 0)), 'what is read at a position is still there')
+    closeSync(source)
   })
 }, notUring)
 

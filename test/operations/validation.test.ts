@@ -63,6 +63,11 @@ t.test('builders refuse positions and lengths out of range', async t => {
   t.throws(() => ops.fadvise(0, 0, 2 ** 32, 0), range)
   t.throws(() => ops.fadvise(0, 0, 1, 2 ** 16), range)
   t.throws(() => ops.ftruncate(0, -1), range)
+  for (const none of [null, '0']) {
+    t.throws(() => ops.ftruncate(0, wrong(none)), type, 'null is no length: on threads it would empty the file')
+    t.throws(() => ops.fallocate(0, wrong(none), 1), type)
+    t.throws(() => ops.fadvise(0, wrong(none), 1, 0), type)
+  }
   t.throws(() => ops.splice(0, -5, 1, null, 1), range)
   t.throws(() => ops.splice(0, null, 1, null, 2 ** 32), range)
   t.throws(() => ops.send(0, bytes, 2 ** 16), range)

@@ -8,7 +8,7 @@ import type { RingOptions } from '../../lib/index.js'
 import { makeFifo, makeFile } from '../helpers/files.js'
 import { readPieces, refused, ringThreads, ringThreadsGone, threadsNamed } from '../helpers/ring-modes.js'
 import { notUring, ringTest } from '../helpers/ring-state.js'
-import { turns, until } from '../helpers/stream-events.js'
+import { thrown, turns, until } from '../helpers/stream-events.js'
 
 /** A test that begins and ends without a polling thread. */
 function sqPollTest(name: string, body: (t: Test) => Promise<void>): void {
@@ -45,6 +45,22 @@ const wrong: [string, object][] = [
 for (const [code, options] of wrong) {
   t.throws(() => new Ring(options as RingOptions), { code }, `${code} for ${JSON.stringify(options)}`)
 }
+
+ringTest('a completion queue alone may be smaller than the default submission queue', async t => {
+  const ring = new Ring({ cqEntries: 100 })
+  t.equal(ring.stats().capacity, 127)
+  t.equal((await ring.submit(ops.nop())).result, 0)
+  await ring.close()
+  for (const cqEntries of [0, 1.5, NaN]) t.throws(() => new Ring({ cqEntries }), { code: 'ERR_OUT_OF_RANGE' }, `${cqEntries}`)
+})
+
+ringTest('a ring that cannot be attached to is named in a message of readable length', async t => {
+  const plain = new Ring()
+  const { message } = thrown(() => new Ring({ sqPoll: true, attach: plain })) as Error
+  t.match(message, /^The property 'options\.attach' has no polling thread to share.*\. Received <ref \*1> Ring \{/)
+  t.ok(message.length < 300, `${message.length} characters`)
+  await plain.close()
+}, notUring)
 
 ringTest('sizes beyond the kernel\'s are clamped to what it allows', async t => {
   const ring = new Ring({ entries: 1_000_000 })
