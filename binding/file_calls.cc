@@ -64,9 +64,12 @@ bool is_of_security_module(const char* name) {
   return std::strncmp(name, prefix, sizeof prefix - 1) == 0 && std::strcmp(name, capability) != 0;
 }
 
+// By a file system that has none of that kind or of that size, to who has not the right, for users whom it does not know.
+bool is_refusal(int64_t error) { return error == -EOPNOTSUPP || error == -EPERM || error == -E2BIG || error == -EINVAL; }
+
 }  // namespace
 
-int64_t copy_xattrs(int source, int target) {
+int64_t copy_xattrs(int source, int target, std::span<const int64_t> numbers) {
   const ssize_t bytes = flistxattr(source, nullptr, 0);
   if (bytes < 0) return errno == EOPNOTSUPP ? 0 : -errno;  // a source that cannot have any has none
   std::vector<char> names(static_cast<size_t>(bytes) + 4096);  // and some that are added meanwhile
@@ -75,7 +78,8 @@ int64_t copy_xattrs(int source, int target) {
   std::vector<char> value;
   for (const char* name = names.data(); name < names.data() + got; name += std::strlen(name) + 1) {
     if (is_of_security_module(name)) continue;
-    if (const int64_t error = copy_xattr(source, target, name, value); error < 0) return error;
+    const int64_t error = copy_xattr(source, target, name, value);
+    if (error < 0 && !(numbers[0] != 0 && is_refusal(error))) return error;
   }
   return 0;
 }
@@ -154,7 +158,7 @@ int64_t file_call(FileCall call, int source, int target, std::span<int64_t> numb
   switch (call) {
     case FileCall::extents: return find_extents(source, numbers);
     case FileCall::clone: return clone_file(source, target);
-    case FileCall::copy_xattrs: return copy_xattrs(source, target);
+    case FileCall::copy_xattrs: return copy_xattrs(source, target, numbers);
     case FileCall::copy_times: return copy_times(source, target);
     case FileCall::drop_cache: return drop_cache(source);
     case FileCall::set_direct: return set_direct(source, target, numbers);

@@ -50,8 +50,8 @@ a directory. The mode bits are kept, less the umask, and holes stay holes.
                        a line names each, and the exit status is 1
       --atomic         TARGET is the whole old or the whole new file at any time
       --fsync          end only when everything is on the disk
-  -p, --preserve       keep all mode bits, times, of files extended attributes,
-                       and the owner as far as that is permitted
+  -p, --preserve       keep all mode bits, times, and as far as they can be kept
+                       the owner, and of files extended attributes
       --reflink WHEN   share the source's blocks: always, auto or never
                        (default auto: where the file system can)
       --direct         past the page cache, where the file system can

@@ -9,8 +9,10 @@ import { Job } from '../../examples/copy/job.js'
 import { copy } from '../helpers/copy-tool.js'
 import { notLinux } from '../helpers/descriptors.js'
 import { makeFifo } from '../helpers/files.js'
+import { withMemory } from '../helpers/image.js'
 import { asOtherUser, asRoot, notRoot } from '../helpers/other-user.js'
 import { patterned } from '../helpers/seeded.js'
+import { setXattrs } from '../helpers/xattrs.js'
 
 function makeTree(root: string): void {
   mkdirSync(join(root, 'a/b/empty'), { recursive: true })
@@ -176,6 +178,19 @@ t.test('--preserve keeps times, of directories and links too', async t => {
     const [there, here] = [lstatSync(join(dir, 'target', name)), lstatSync(join(dir, 'source', name))]
     t.ok(Math.abs(there.mtimeMs - here.mtimeMs) < 0.001, `${name}: ${there.mtimeMs}, ${here.mtimeMs}`)
   }
+})
+
+t.test('--preserve goes on where the file system takes no extended attributes', { skip: notLinux }, async t => {
+  const dir = t.testdir({ source: { file: 'x' } })
+  if (!setXattrs(t, join(dir, 'source/file'), { 'user.colour': 'blue' })) return
+  chmodSync(join(dir, 'source/file'), 0o750)
+  await withMemory(t, 'ramfs', async folder => {
+    for (const [source, target] of [['source/file', 'alone'], ['source', 'tree']]) {
+      const { code, stderr } = await copy(['-r', '-q', '-p', join(dir, source), join(folder, target)])
+      t.same({ code, stderr }, { code: 0, stderr: '' }, source)
+    }
+    t.same(['alone', 'tree/file'].map(name => statSync(join(folder, name)).mode & 0o7777), [0o750, 0o750])
+  })
 })
 
 t.test('--preserve is for who may not give files away, too', { skip: notRoot }, async t => {
