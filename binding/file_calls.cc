@@ -46,6 +46,19 @@ int64_t clone_file(int source, int target) {
 
 namespace {
 
+int64_t set_xattr(int target, const char* name, std::span<const char> value) {
+  return fsetxattr(target, name, value.data(), value.size(), 0) < 0 ? -errno : 0;
+}
+
+// The kernel asks the mode of the file, not how it was opened: one that is for reading is made writable for a moment.
+int64_t set_xattr_of_any(int target, const char* name, std::span<const char> value) {
+  struct stat before;
+  const int64_t error = set_xattr(target, name, value);
+  if (error != -EACCES || fstat(target, &before) < 0 || fchmod(target, before.st_mode | S_IWUSR) < 0) return error;
+  const int64_t result = set_xattr(target, name, value);
+  return fchmod(target, before.st_mode) < 0 ? -errno : result;
+}
+
 int64_t copy_xattr(int source, int target, const char* name, std::vector<char>& value) {
   for (;;) {
     const ssize_t bytes = fgetxattr(source, name, nullptr, 0);
@@ -54,7 +67,7 @@ int64_t copy_xattr(int source, int target, const char* name, std::vector<char>& 
     const ssize_t got = fgetxattr(source, name, value.data(), value.size());
     if (got < 0 && errno == ERANGE) continue;  // it has grown meanwhile
     if (got < 0) return errno == ENODATA ? 0 : -errno;
-    return fsetxattr(target, name, value.data(), static_cast<size_t>(got), 0) < 0 ? -errno : 0;
+    return set_xattr_of_any(target, name, {value.data(), static_cast<size_t>(got)});
   }
 }
 

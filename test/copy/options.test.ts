@@ -152,6 +152,18 @@ ringTest('of attributes that are preferred only those are left out that may not 
   })
 }, notRoot)
 
+ringTest('who may not write to a file keeps its attributes, and its mode', async t => {
+  await asOtherUser(async directory => {
+    const [source, target] = [join(directory, 'source'), join(directory, 'target')]
+    writeFileSync(source, 'x')
+    if (!setXattrs(t, source, { 'user.colour': 'blue' })) return
+    chmodSync(source, 0o400)
+    await copyFile(source, target, { preserve: { xattrs: true } })
+    t.equal(xattrsOf(target), xattrsOf(source))
+    t.equal(statSync(target).mode & 0o7777, 0o400)
+  })
+}, notRoot)
+
 for (const engine of ['uring', 'threads'] as const) {
   ringTest(`direct copies of any length are whole, or refused with a reason (${engine})`, async t => {
     const directory = t.testdir()
