@@ -51,7 +51,7 @@ a directory. The mode bits are kept, less the umask, and holes stay holes.
       --atomic         TARGET is the whole old or the whole new file at any time
       --fsync          end only when everything is on the disk
   -p, --preserve       keep all mode bits, times, and as far as they can be kept
-                       the owner, and of files extended attributes
+                       owners and extended attributes
       --reflink WHEN   share the source's blocks: always, auto or never
                        (default auto: where the file system can)
       --direct         past the page cache, where the file system can

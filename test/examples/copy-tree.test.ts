@@ -12,7 +12,7 @@ import { makeFifo } from '../helpers/files.js'
 import { withMemory } from '../helpers/image.js'
 import { asOtherUser, asRoot, notRoot } from '../helpers/other-user.js'
 import { patterned } from '../helpers/seeded.js'
-import { setXattrs } from '../helpers/xattrs.js'
+import { setXattrs, xattrsOf } from '../helpers/xattrs.js'
 
 function makeTree(root: string): void {
   mkdirSync(join(root, 'a/b/empty'), { recursive: true })
@@ -180,11 +180,24 @@ t.test('--preserve keeps times, of directories and links too', async t => {
   }
 })
 
+t.test('--preserve keeps extended attributes, of directories too', { skip: notLinux }, async t => {
+  const dir = t.testdir({ source: { inner: { file: 'x' } } })
+  const names = ['', 'inner', 'inner/file']
+  for (const name of names) if (!setXattrs(t, join(dir, 'source', name), { 'user.colour': `of ${name}` })) return
+  chmodSync(join(dir, 'source/inner'), 0o500)
+  t.equal((await copy(['-r', '-p', join(dir, 'source'), join(dir, 'target')])).code, 0)
+  for (const name of names) t.equal(xattrsOf(join(dir, 'target', name)), xattrsOf(join(dir, 'source', name)), name)
+  t.equal(statSync(join(dir, 'target/inner')).mode & 0o7777, 0o500)
+  t.equal((await copy(['-r', join(dir, 'source'), join(dir, 'other')])).code, 0)
+  t.equal(xattrsOf(join(dir, 'other')), '[]\n', 'not unless asked for')
+})
+
 t.test('--preserve goes on where the file system takes no extended attributes', { skip: notLinux }, async t => {
   const dir = t.testdir({ source: { file: 'x' } })
   if (!setXattrs(t, join(dir, 'source/file'), { 'user.colour': 'blue' })) return
   chmodSync(join(dir, 'source/file'), 0o750)
   await withMemory(t, 'ramfs', async folder => {
+    setXattrs(t, join(dir, 'source'), { 'user.colour': 'red' })
     for (const [source, target] of [['source/file', 'alone'], ['source', 'tree']]) {
       const { code, stderr } = await copy(['-r', '-q', '-p', join(dir, source), join(folder, target)])
       t.same({ code, stderr }, { code: 0, stderr: '' }, source)
