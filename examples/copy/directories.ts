@@ -21,8 +21,20 @@ export async function makeDirectory({ source, target, stats }: Entry): Promise<b
   throw new Error(`'${target.toString()}' is no directory, and not replaced by '${source.toString()}', which is one`)
 }
 
-/** At the end: what is made in a directory changes its times, and its mode may forbid that. */
-export async function finishDirectory({ source, target, stats }: Entry, made: boolean, preserve: boolean): Promise<void> {
+/**
+ * At the end: what is made in a directory changes its times, and its mode may forbid that.
+ * @param entries each before what is in it
+ * @throws the first failure, when the others are finished
+ */
+export async function finishDirectories(entries: Entry[], made: Set<Entry>, preserve: boolean): Promise<void> {
+  const failures: unknown[] = []
+  for (const each of entries.toReversed()) {
+    await finishDirectory(each, made.has(each), preserve).catch(error => failures.push(error))
+  }
+  if (failures.length > 0) throw failures[0]
+}
+
+async function finishDirectory({ source, target, stats }: Entry, made: boolean, preserve: boolean): Promise<void> {
   if (preserve) {
     const owned = await giveAway(chown, target, stats)
     await keepXattrs(source, target)

@@ -87,6 +87,27 @@ t.test('directories that were there keep their modes, and new ones what they hav
   t.equal(statSync(at('target/inner')).mode, statSync(at('source/inner')).mode, 'but --preserve keeps those of the source')
 })
 
+t.test('a copy that fails or is stopped leaves new directories with the modes that they should have', async t => {
+  const dir = t.testdir({ source: { closed: { inner: { file: 'x' } }, open: { file: 'x' } }, target: { open: { file: 'precious' } } })
+  const at = (name: string): string => join(dir, name)
+  chmodSync(at('source/closed/inner'), 0o500)
+  chmodSync(at('source/closed'), 0o550)
+  chmodSync(at('target/open'), 0o711)
+  execFileSync('touch', ['-d', '2001-02-03 04:05:06', at('source/closed')])
+  const modes = (target: string): string[] => ['closed', 'closed/inner', 'open'].map(name => (statSync(join(at(target), name)).mode & 0o7777).toString(8))
+  for (const options of [[], ['-p']]) {
+    const { code, stderr } = await copy(['-r', '-q', ...options, `${at('source')}/.`, at('target')])
+    t.match({ code, stderr }, { code: 1, stderr: /^uring-copy: EEXIST: [^\n]*open\/file' [^\n]*\n$/ })
+    t.same(modes('target'), ['550', '500', '711'], 'those that were there keep theirs')
+    if (options.length > 0) t.equal(statSync(at('target/closed')).mtimeMs, statSync(at('source/closed')).mtimeMs)
+    execFileSync('sh', ['-c', 'chmod -R u+w "$1" && rm -r "$1"', 'sh', at('target/closed')])
+  }
+  const stopped = new Job({ source: at('source'), target: at('new'), recursive: true, report: 'quiet' })
+  await t.rejects(stopped.run(AbortSignal.abort()), { message: 'This operation was aborted' })
+  t.same(modes('new'), ['550', '500', '755'])
+  execFileSync('chmod', ['-R', 'u+w', dir])
+})
+
 t.test('a directory replaces nothing and follows no link of the target, and no link replaces a directory', async t => {
   const dir = t.testdir({ source: { name: { file: 'x' } }, links: {}, target: {}, outside: {} })
   const at = (name: string): string => join(dir, name)
