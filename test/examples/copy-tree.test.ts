@@ -64,6 +64,32 @@ t.test('several sources go into a directory, and only there', async t => {
   t.match((await copy([at('one'), at('into'), at('into')])).stderr, '--recursive')
 })
 
+t.test('directories that meet in one are merged as cp -r merges them, and files that meet need --force', async t => {
+  const dir = t.testdir({
+    a: { only: '1', both: 'of a', sub: { x: 'of a' }, link: t.fixture('symlink', 'nowhere'), file: 'f' },
+    b: { both: 'longer, of b', sub: { x: 'b', y: '3' }, link: 'a file', file: t.fixture('symlink', 'elsewhere') },
+    sub: { z: '4' }, c: { sub: 'a file' }, into: {}, expected: {}
+  })
+  const at = (name: string): string => join(dir, name)
+  chmodSync(at('a/sub'), 0o700)
+  const sources = [`${at('a')}/.`, `${at('b')}/.`, at('sub')]
+  const met = (name: string): RegExp => new RegExp(`^uring-copy: '[^']*a/${name}' and '[^']*b/${name}' would both be '[^']*into/${name}' \\(--force takes the last\\)\n$`)
+  t.match(await copy(['-r', '-q', ...sources, at('into')]), { code: 1, stderr: met('(both|link|file)') })
+  t.match(await copy(['-r', '-q', '--force', `${at('a')}/.`, `${at('c')}/.`, at('into')]), { code: 1, stderr: 'and one of them is a directory\n' })
+  t.match(await copy(['-r', '-q', '--force', `${at('a')}/.`, at('b/both'), at('into')]), { code: 1, stderr: 'two of the sources' })
+  t.same(readdirSync(at('into')), [], 'before anything is touched')
+  for (const [ours, its] of [[[], '-r'], [['-p'], '-a']] as const) {
+    const { code, stdout, stderr } = await copy(['-r', '--json', '--force', '--verify', ...ours, ...sources, at('into')])
+    t.same({ code, stderr }, { code: 0, stderr: '' })
+    t.match(JSON.parse(stdout), { files: 6, directories: 2, links: 1, bytes: 1 + 12 + 1 + 1 + 1 + 6 })
+    execFileSync('cp', [its, '--remove-destination', ...sources, at('expected')])
+    execFileSync('diff', ['-r', '--no-dereference', at('expected'), at('into')])
+    t.equal(statSync(at('into/sub')).mode, statSync(at('expected/sub')).mode)
+    execFileSync('rm', ['-r', at('into'), at('expected')])
+    for (const name of ['into', 'expected']) mkdirSync(at(name))
+  }
+})
+
 t.test('a directory is not copied into itself', async t => {
   const dir = t.testdir({ source: { file: 'x' } })
   const { code, stderr } = await copy(['-r', join(dir, 'source'), join(dir, 'source/inner')])
