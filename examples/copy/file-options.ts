@@ -15,5 +15,5 @@ export function explained(error: Error & { code?: string, notRemoved?: Error }):
   const { message } = error.cause instanceof Error ? error.cause : error
   const help = code === 'EEXIST' ? ' (--force overwrites it)' : ''
   const rest = notRemoved === undefined ? '' : ` (the partial target is still there: ${notRemoved.message})`
-  return new Error(message + help + rest)
+  return Object.assign(new Error(message + help + rest), { code })
 }

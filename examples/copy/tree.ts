@@ -7,6 +7,7 @@ import { basename, dirname, join, resolve, sep } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { CopyOptions } from './arguments.js'
 import { statIfThere } from './copy.js'
+import { failure } from './failure.js'
 import { Merging } from './merging.js'
 
 const looksAtOnce = 100
@@ -32,7 +33,7 @@ export async function plan({ sources, source, target, recursive, force, preserve
   const all = sources ?? [source]
   const existing = await statIfThere(target)
   const into = existing?.isDirectory() ?? false
-  if (all.length > 1 && !into) throw new Error(`ENOTDIR: several files need a directory to go to, '${target}' is none`)
+  if (all.length > 1 && !into) throw failure('ENOTDIR', `ENOTDIR: several files need a directory to go to, '${target}' is none`)
   const merging = all.length > 1 ? new Merging(force ?? false, preserve === true) : null
   const tree: Tree = { directories: [], links: [], files: [], skipped: [], bytes: 0 }
   for (const each of all) await add(tree, each, into ? goalInside(target, each) : target, recursive ?? false, merging)
@@ -49,7 +50,7 @@ async function add(tree: Tree, source: string, target: string, recursive: boolea
   // Links are copied as links, but only of a tree; else they are followed.
   const stats = await (recursive ? lstat(source) : stat(source)).catch(error => { throw named(error, source) })
   if (stats.isDirectory()) {
-    if (!recursive) throw new Error(`EISDIR: illegal operation on a directory, read '${source}' (--recursive copies it)`)
+    if (!recursive) throw failure('EISDIR', `EISDIR: illegal operation on a directory, read '${source}' (--recursive copies it)`)
     await refuseInside(source, target)
     return addDirectory(tree, { source, target, stats }, merging)
   }
@@ -107,5 +108,5 @@ async function refuseInside(source: string, target: string): Promise<void> {
 }
 
 function named(error: NodeJS.ErrnoException, path: string): Error {
-  return error.code === 'ENOENT' ? new Error(`ENOENT: no such file or directory, open '${path}'`) : error
+  return error.code === 'ENOENT' ? failure('ENOENT', `ENOENT: no such file or directory, open '${path}'`) : error
 }
