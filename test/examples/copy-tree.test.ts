@@ -56,7 +56,7 @@ t.test('several sources go into a directory, and only there', async t => {
   const at = (name: string): string => join(dir, name)
   t.equal((await copy([at('one'), at('two'), at('into')])).code, 0)
   t.same(readdirSync(at('into')).sort(), ['one', 'two'])
-  const again = await copy([at('one'), at('two'), at('into')])
+  const again = await copy(['-q', at('one'), at('two'), at('into')])
   t.equal(again.code, 1)
   t.match(again.stderr, /^uring-copy: EEXIST: .*into\/(one|two)' \(--force overwrites it\)\n$/)
   t.match((await copy([at('one'), at('two'), at('none')])).stderr, 'several files need a directory')
