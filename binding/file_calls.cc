@@ -46,6 +46,19 @@ int64_t clone_file(int source, int target) {
 
 namespace {
 
+int64_t set_xattr(int target, const char* name, std::span<const char> value) {
+  return fsetxattr(target, name, value.data(), value.size(), 0) < 0 ? -errno : 0;
+}
+
+// The kernel asks the mode of the file, not how it was opened: one that is for reading is made writable for a moment.
+int64_t set_xattr_of_any(int target, const char* name, std::span<const char> value) {
+  struct stat before;
+  const int64_t error = set_xattr(target, name, value);
+  if (error != -EACCES || fstat(target, &before) < 0 || fchmod(target, before.st_mode | S_IWUSR) < 0) return error;
+  const int64_t result = set_xattr(target, name, value);
+  return fchmod(target, before.st_mode) < 0 ? -errno : result;
+}
+
 int64_t copy_xattr(int source, int target, const char* name, std::vector<char>& value) {
   for (;;) {
     const ssize_t bytes = fgetxattr(source, name, nullptr, 0);
@@ -54,7 +67,7 @@ int64_t copy_xattr(int source, int target, const char* name, std::vector<char>& 
     const ssize_t got = fgetxattr(source, name, value.data(), value.size());
     if (got < 0 && errno == ERANGE) continue;  // it has grown meanwhile
     if (got < 0) return errno == ENODATA ? 0 : -errno;
-    return fsetxattr(target, name, value.data(), static_cast<size_t>(got), 0) < 0 ? -errno : 0;
+    return set_xattr_of_any(target, name, {value.data(), static_cast<size_t>(got)});
   }
 }
 
@@ -64,9 +77,12 @@ bool is_of_security_module(const char* name) {
   return std::strncmp(name, prefix, sizeof prefix - 1) == 0 && std::strcmp(name, capability) != 0;
 }
 
+// By a file system that has none of that kind or of that size, to who has not the right, for users whom it does not know.
+bool is_refusal(int64_t error) { return error == -EOPNOTSUPP || error == -EPERM || error == -E2BIG || error == -EINVAL; }
+
 }  // namespace
 
-int64_t copy_xattrs(int source, int target) {
+int64_t copy_xattrs(int source, int target, std::span<const int64_t> numbers) {
   const ssize_t bytes = flistxattr(source, nullptr, 0);
   if (bytes < 0) return errno == EOPNOTSUPP ? 0 : -errno;  // a source that cannot have any has none
   std::vector<char> names(static_cast<size_t>(bytes) + 4096);  // and some that are added meanwhile
@@ -75,7 +91,8 @@ int64_t copy_xattrs(int source, int target) {
   std::vector<char> value;
   for (const char* name = names.data(); name < names.data() + got; name += std::strlen(name) + 1) {
     if (is_of_security_module(name)) continue;
-    if (const int64_t error = copy_xattr(source, target, name, value); error < 0) return error;
+    const int64_t error = copy_xattr(source, target, name, value);
+    if (error < 0 && !(numbers[0] != 0 && is_refusal(error))) return error;
   }
   return 0;
 }
@@ -154,7 +171,7 @@ int64_t file_call(FileCall call, int source, int target, std::span<int64_t> numb
   switch (call) {
     case FileCall::extents: return find_extents(source, numbers);
     case FileCall::clone: return clone_file(source, target);
-    case FileCall::copy_xattrs: return copy_xattrs(source, target);
+    case FileCall::copy_xattrs: return copy_xattrs(source, target, numbers);
     case FileCall::copy_times: return copy_times(source, target);
     case FileCall::drop_cache: return drop_cache(source);
     case FileCall::set_direct: return set_direct(source, target, numbers);

@@ -3,6 +3,7 @@
 import type { CopyOptions } from './copy/arguments.js'
 import { parseArguments, UsageError } from './copy/arguments.js'
 import { Copy } from './copy/copy.js'
+import { failure, failureInJson } from './copy/failure.js'
 import { formatBytes, plainLine, plainName } from './copy/format.js'
 import { Interruption } from './copy/interruption.js'
 import { Job } from './copy/job.js'
@@ -11,8 +12,18 @@ import { startProgress, summary } from './copy/progress.js'
 const failed = 1
 const misused = 2
 
+const args = process.argv.slice(2)
+/** Also of arguments that make no sense. */
+const inJson = args.slice(0, args.indexOf('--') >>> 0).includes('--json')
+
 function complain(message: string): void {
   process.stderr.write(`uring-copy: ${plainLine(message)}\n`)
+}
+
+/** A line for people, and with --json one for programs. */
+async function tellFailure(error: Error, hint = ''): Promise<void> {
+  complain(error.message + hint)
+  if (inJson) await print(`${failureInJson(error)}\n`).catch(() => {}) // it may be this that has failed
 }
 
 /** Writes to standard output. A reader that has gone away wanted no more; any other failure is thrown. */
@@ -46,7 +57,7 @@ function tellSkipped({ skipped }: { skipped: string[] }): number {
 }
 
 async function main(): Promise<number> {
-  const options = parseArguments(process.argv.slice(2))
+  const options = parseArguments(args)
   if ('text' in options) {
     await print(options.text)
     return 0
@@ -65,7 +76,7 @@ async function main(): Promise<number> {
   } catch (error) {
     progress.stop()
     const { name, exitCode } = interruption
-    complain(name === null ? (error as Error).message : `interrupted by ${name}`)
+    await tellFailure(name === null ? error as Error : failure(name, `interrupted by ${name}`))
     return exitCode ?? failed
   } finally {
     interruption.stop()
@@ -79,8 +90,7 @@ process.stderr.on('error', () => {})
 try {
   process.exitCode = await main()
 } catch (error) {
-  const { message } = error as Error
   const usage = error instanceof UsageError
-  complain(usage ? `${message} (see uring-copy --help)` : message)
+  await tellFailure(error as Error, usage ? ' (see uring-copy --help)' : '')
   process.exitCode = usage ? misused : failed
 }

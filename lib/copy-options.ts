@@ -27,8 +27,11 @@ export interface Preserve {
   ownership?: boolean | 'prefer'
   /** Times of access and modification. */
   timestamps?: boolean
-  /** Extended attributes and access control lists; not those of a security module. */
-  xattrs?: boolean
+  /**
+   * Extended attributes and access control lists; not those of a security module. 'prefer' goes on without those that the
+   * target's file system does not take, or that may not be set: as cp -a does.
+   */
+  xattrs?: boolean | 'prefer'
 }
 
 export interface CopyOptions {
@@ -92,6 +95,8 @@ export interface CopyPlan {
 }
 
 const kept = ['mode', 'ownership', 'timestamps', 'xattrs'] as const
+/** Of these it may be that not all can be kept. */
+const preferable: readonly string[] = ['ownership', 'xattrs']
 
 function preserveOf(preserve: boolean | Preserve): Required<Preserve> {
   if (typeof preserve === 'boolean') return { mode: preserve, ownership: preserve, timestamps: preserve, xattrs: preserve }
@@ -99,7 +104,7 @@ function preserveOf(preserve: boolean | Preserve): Required<Preserve> {
     throw invalidArgType('options.preserve', 'of type boolean or an instance of Object', preserve)
   }
   for (const each of kept) {
-    if (preserve[each] === undefined || (each === 'ownership' && preserve[each] === 'prefer')) continue
+    if (preserve[each] === undefined || (preferable.includes(each) && preserve[each] === 'prefer')) continue
     validateBoolean(preserve[each], `options.preserve.${each}`)
   }
   const { mode = false, ownership = false, timestamps = false, xattrs = false } = preserve

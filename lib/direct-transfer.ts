@@ -29,6 +29,15 @@ function detached(what: string): Error {
   return invalidState(`a buffer was detached while it was ${what}`)
 }
 
+/**
+ * Gives what was read before a failure, as read(2) does: the next read will fail.
+ * @throws the error if that is nothing, or if it is not the system's
+ */
+function readBefore(done: number, error: NodeJS.ErrnoException): number {
+  if (done > 0 && typeof error.errno === 'number') return done
+  throw error
+}
+
 /** The transfers of one UringFile: through pages of the ring's, several at once. */
 export class DirectTransfers {
   readonly #run: (operation: Operation, signal?: AbortSignal) => Promise<number>
@@ -44,7 +53,7 @@ export class DirectTransfers {
     this.#run = run
   }
 
-  /** Fills `bytes` as far as the file goes. */
+  /** Fills `bytes` as far as the file goes, or can be read: only with nothing before it a failure is told. */
   async read(bytes: Uint8Array, position: Place, signal?: AbortSignal): Promise<number> {
     const { byteLength } = bytes
     const piece = (at: number): Promise<number> =>
@@ -68,10 +77,7 @@ export class DirectTransfers {
         const moved = outcome.status === 'fulfilled' ? outcome.value : outcome.reason.bytesMoved ?? 0
         done += moved
         if (moved === wanted && error === null) continue
-        if (rest === undefined) {
-          if (error !== null) throw error
-          return done
-        }
+        if (rest === undefined) return error === null ? done : readBefore(done, error)
         if (error === null || error.code === 'EINVAL') {
           await rest(done, wanted - moved).catch(reason => { throw Object.assign(reason, { bytesMoved: done }) })
           done += wanted - moved
@@ -92,7 +98,8 @@ export class DirectTransfers {
       let filled = 0
       for (;;) {
         const length = ceilTo(unit, skip + size) - filled
-        const moved = filled + await this.#move(Opcode.read, buffer, filled, plus(place, filled - skip), length, signal)
+        const more = this.#move(Opcode.read, buffer, filled, plus(place, filled - skip), length, signal)
+        const moved = await more.then(bytes => filled + bytes, error => skip + readBefore(filled - skip, error))
         // A read that ends within a unit has come to the end of the file.
         if (moved === filled || moved % unit !== 0 || moved >= skip + size) {
           const bytes = Math.max(0, Math.min(moved - skip, size))

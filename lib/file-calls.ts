@@ -39,8 +39,9 @@ export function cloneFile(source: number, target: number): Promise<number> {
   return fileCall(FileCall.clone, source, target, none)
 }
 
-export function copyXattrs(source: number, target: number): Promise<number> {
-  return fileCall(FileCall.copyXattrs, source, target, none)
+/** @param prefer without those that the target's file system does not take, or that may not be set */
+export function copyXattrs(source: number, target: number, prefer: boolean): Promise<number> {
+  return fileCall(FileCall.copyXattrs, source, target, Float64Array.of(Number(prefer)))
 }
 
 export function copyTimes(source: number, target: number): Promise<number> {

@@ -5,7 +5,9 @@ import type { CopyOptions as FileOptions } from '../../lib/index.js'
 import { doctor } from './doctor.js'
 
 /** The command line makes no sense: what is wrong with it. */
-export class UsageError extends Error {}
+export class UsageError extends Error {
+  readonly code = 'ERR_USAGE'
+}
 
 /** What is told about a copy: a bar or lines, one line of JSON, or nothing. */
 export type Report = 'progress' | 'json' | 'quiet'
@@ -50,8 +52,8 @@ a directory. The mode bits are kept, less the umask, and holes stay holes.
                        a line names each, and the exit status is 1
       --atomic         TARGET is the whole old or the whole new file at any time
       --fsync          end only when everything is on the disk
-  -p, --preserve       keep all mode bits, times, of files extended attributes,
-                       and the owner as far as that is permitted
+  -p, --preserve       keep all mode bits, times, and as far as they can be kept
+                       owners and extended attributes
       --reflink WHEN   share the source's blocks: always, auto or never
                        (default auto: where the file system can)
       --direct         past the page cache, where the file system can
@@ -64,7 +66,7 @@ a directory. The mode bits are kept, less the umask, and holes stay holes.
                        and do nothing
   -q, --quiet          no progress and no summary
       --json           no progress; at the end one line of JSON on standard
-                       output
+                       output: the figures, or {"error":{"code","message"}}
       --chunk-size N   bytes of one read and of one write, with K, M or G for
                        KiB, MiB or GiB (default 1M)
       --depth N        reads and writes in flight at once (default 4, 8 with

@@ -1,6 +1,10 @@
 /** Directories and links of a tree, made as cp -r makes them. */
 import type { Stats } from 'node:fs'
-import { chmod, chown, lchown, lstat, lutimes, mkdir, readlink, stat, symlink, unlink, utimes } from 'node:fs/promises'
+import { constants } from 'node:os'
+import { chmod, chown, lchown, lstat, lutimes, mkdir, open, readlink, stat, symlink, unlink, utimes } from 'node:fs/promises'
+// The library copies files alone; attributes of directories are nobody's business but this tool's.
+import { copyXattrs } from '../../lib/file-calls.js'
+import { errnoError } from '../../lib/errors.js'
 import type { CopyOptions } from './arguments.js'
 import type { Entry, Path } from './tree.js'
 
@@ -17,10 +21,23 @@ export async function makeDirectory({ source, target, stats }: Entry): Promise<b
   throw new Error(`'${target.toString()}' is no directory, and not replaced by '${source.toString()}', which is one`)
 }
 
-/** At the end: what is made in a directory changes its times, and its mode may forbid that. */
-export async function finishDirectory({ target, stats }: Entry, made: boolean, preserve: boolean): Promise<void> {
+/**
+ * At the end: what is made in a directory changes its times, and its mode may forbid that.
+ * @param entries each before what is in it
+ * @throws the first failure, when the others are finished
+ */
+export async function finishDirectories(entries: Entry[], made: Set<Entry>, preserve: boolean): Promise<void> {
+  const failures: unknown[] = []
+  for (const each of entries.toReversed()) {
+    await finishDirectory(each, made.has(each), preserve).catch(error => failures.push(error))
+  }
+  if (failures.length > 0) throw failures[0]
+}
+
+async function finishDirectory({ source, target, stats }: Entry, made: boolean, preserve: boolean): Promise<void> {
   if (preserve) {
     const owned = await giveAway(chown, target, stats)
+    await keepXattrs(source, target)
     await chmod(target, stats.mode & (owned ? 0o7777 : 0o1777))
     await utimes(target, stats.atimeMs / 1000, stats.mtimeMs / 1000)
   } else if (made && (stats.mode & 0o700) !== 0o700) {
@@ -37,6 +54,15 @@ export async function makeLink({ source, target, stats }: Entry, { force, preser
   if (!preserve) return
   await giveAway(lchown, target, stats)
   await lutimes(target, stats.atimeMs / 1000, stats.mtimeMs / 1000) // a Date has milliseconds alone
+}
+
+/** As copyFile does with `xattrs: 'prefer'`. */
+async function keepXattrs(source: Path, target: Path): Promise<void> {
+  if (process.platform !== 'linux') return // the addon is for Linux alone, and others may not open directories
+  await using from = await open(source)
+  await using to = await open(target)
+  const result = await copyXattrs(from.fd, to.fd, true)
+  if (result < 0 && result !== -constants.errno.ENOSYS) throw errnoError(result, 'setxattr', target)
 }
 
 /** As copyFile does with `ownership: 'prefer'`. */

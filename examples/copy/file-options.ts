@@ -4,8 +4,8 @@ import type { FileChoices } from './arguments.js'
 /** What of the command line's choices is for each file. */
 export function fileOptions(options: FileChoices): FileChoices {
   const { chunkSize, depth, force, direct, flush, atomic, reflink, dropCache, bytesPerSecondMax } = options
-  // As cp -p: nobody but root can give files away.
-  const preserve = options.preserve === true ? { mode: true, ownership: 'prefer', timestamps: true, xattrs: true } as const : false
+  // As cp -a: nobody but root can give files away, and not every file system has attributes.
+  const preserve = options.preserve === true ? { mode: true, ownership: 'prefer', timestamps: true, xattrs: 'prefer' } as const : false
   return { chunkSize, depth, force, direct, flush, atomic, preserve, reflink, dropCache, bytesPerSecondMax }
 }
 
@@ -15,5 +15,5 @@ export function explained(error: Error & { code?: string, notRemoved?: Error }):
   const { message } = error.cause instanceof Error ? error.cause : error
   const help = code === 'EEXIST' ? ' (--force overwrites it)' : ''
   const rest = notRemoved === undefined ? '' : ` (the partial target is still there: ${notRemoved.message})`
-  return new Error(message + help + rest)
+  return Object.assign(new Error(message + help + rest), { code })
 }

@@ -4,6 +4,7 @@ import { constants } from 'node:fs'
 import { access, lstat, stat } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import type { CopyOptions } from './arguments.js'
+import { failure } from './failure.js'
 import type { Entry, Path, Tree } from './tree.js'
 import { refuseUnverifiable } from './verify.js'
 
@@ -26,9 +27,9 @@ async function refuseInTheWay({ source, target, stats }: Entry, force = false): 
   if (there === null) return
   const led = stats.isSymbolicLink() ? null : await lookAt(target, stat)
   if (led !== null && led.dev === stats.dev && led.ino === stats.ino) {
-    throw new Error(`'${source.toString()}' and '${target.toString()}' are the same file`)
+    throw failure('EINVAL', `'${source.toString()}' and '${target.toString()}' are the same file`)
   }
-  if (!force) throw Object.assign(new Error(`EEXIST: file already exists, open '${target.toString()}'`), { code: 'EEXIST' })
+  if (!force) throw failure('EEXIST', `EEXIST: file already exists, open '${target.toString()}'`)
   if ((led ?? there).isDirectory()) throw new Error(`'${target.toString()}' is a directory, and would not be replaced`)
 }
 

@@ -3,7 +3,7 @@ import { copyFiles } from '../../lib/index.js'
 import type { CopyOptions } from './arguments.js'
 import type { Figures } from './copy.js'
 import { measured } from './copy.js'
-import { finishDirectory, makeDirectory, makeLink } from './directories.js'
+import { finishDirectories, makeDirectory, makeLink } from './directories.js'
 import { foresee } from './foresee.js'
 import { explained, fileOptions } from './file-options.js'
 import type { Entry, Tree } from './tree.js'
@@ -77,11 +77,24 @@ export class Job implements Stage {
     const { options } = this
     if (options.verify) for (const { source, stats } of tree.files) refuseUnverifiable(source, stats)
     const made = new Set<Entry>()
+    const finish = (entries: Entry[]): Promise<void> => finishDirectories(entries, made, options.preserve === true)
+    try {
+      await this.#fill(tree, made, signal)
+    } catch (error) {
+      // What was there before is not ours to change now. Of two failures the first is told.
+      await finish([...made]).catch(() => {})
+      throw error
+    }
+    await finish(tree.directories)
+  }
+
+  /** @param made gets the directories that are new: their owner can write to them for now */
+  async #fill(tree: Tree, made: Set<Entry>, signal: AbortSignal): Promise<void> {
+    const { options } = this
     for (const each of tree.directories) if (await makeDirectory(each)) made.add(each)
     for (const each of tree.links) await makeLink(each, options)
     const onProgress = ({ copiedBytes }: { copiedBytes: number }): void => { this.bytes = this.#copied = copiedBytes }
     await copyFiles(tree.files, { ...fileOptions(options), signal, onProgress })
     if (options.verify) await verify(tree.files, signal, this)
-    for (const each of tree.directories.reverse()) await finishDirectory(each, made.has(each), options.preserve === true)
   }
 }

@@ -7,6 +7,8 @@ import { basename, dirname, join, resolve, sep } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { CopyOptions } from './arguments.js'
 import { statIfThere } from './copy.js'
+import { failure } from './failure.js'
+import { Merging } from './merging.js'
 
 const looksAtOnce = 100
 
@@ -27,19 +29,14 @@ export interface Tree {
 }
 
 /** Looks at all of it, before anything is touched. @throws for what cannot be copied */
-export async function plan({ sources, source, target, recursive }: CopyOptions): Promise<Tree> {
+export async function plan({ sources, source, target, recursive, force, preserve }: CopyOptions): Promise<Tree> {
   const all = sources ?? [source]
   const existing = await statIfThere(target)
   const into = existing?.isDirectory() ?? false
-  if (all.length > 1 && !into) throw new Error(`ENOTDIR: several files need a directory to go to, '${target}' is none`)
+  if (all.length > 1 && !into) throw failure('ENOTDIR', `ENOTDIR: several files need a directory to go to, '${target}' is none`)
+  const merging = all.length > 1 ? new Merging(force ?? false, preserve === true) : null
   const tree: Tree = { directories: [], links: [], files: [], skipped: [], bytes: 0 }
-  const taken = new Set<string>()
-  for (const each of all) {
-    const goal = into ? goalInside(target, each) : target
-    if (taken.has(goal)) throw new Error(`two of the sources would be '${goal}'`)
-    taken.add(goal)
-    await add(tree, each, goal, recursive ?? false)
-  }
+  for (const each of all) await add(tree, each, into ? goalInside(target, each) : target, recursive ?? false, merging)
   return tree
 }
 
@@ -49,22 +46,24 @@ function goalInside(directory: string, source: string): string {
   return join(directory, name === '..' ? basename(resolve(source)) : name)
 }
 
-async function add(tree: Tree, source: string, target: string, recursive: boolean): Promise<void> {
+async function add(tree: Tree, source: string, target: string, recursive: boolean, merging: Merging | null): Promise<void> {
   // Links are copied as links, but only of a tree; else they are followed.
   const stats = await (recursive ? lstat(source) : stat(source)).catch(error => { throw named(error, source) })
   if (stats.isDirectory()) {
-    if (!recursive) throw new Error(`EISDIR: illegal operation on a directory, read '${source}' (--recursive copies it)`)
+    if (!recursive) throw failure('EISDIR', `EISDIR: illegal operation on a directory, read '${source}' (--recursive copies it)`)
     await refuseInside(source, target)
+    return addDirectory(tree, { source, target, stats }, merging)
   }
-  await addEntry(tree, { source, target, stats }, recursive)
+  merging?.refuseTwice(target)
+  addEntry(tree, { source, target, stats }, recursive, merging)
 }
 
-async function addEntry(tree: Tree, entry: Entry, recursive: boolean): Promise<void> {
+function addEntry(tree: Tree, entry: Entry, recursive: boolean, merging: Merging | null): void {
   const { stats } = entry
+  if (recursive && !stats.isFile() && !stats.isSymbolicLink()) return void tree.skipped.push(entry)
+  if (merging?.takesPlace(entry, tree)) return
   if (stats.isSymbolicLink()) tree.links.push(entry)
-  else if (stats.isDirectory()) await addDirectory(tree, entry)
-  else if (stats.isFile() || !recursive) addFile(tree, entry)
-  else tree.skipped.push(entry)
+  else addFile(tree, entry)
 }
 
 /** Why an entry is skipped. */
@@ -78,18 +77,18 @@ function addFile(tree: Tree, entry: Entry): void {
   tree.bytes += entry.stats.isFile() ? entry.stats.size : 0
 }
 
-async function addDirectory(tree: Tree, entry: Entry): Promise<void> {
+async function addDirectory(tree: Tree, entry: Entry, merging: Merging | null): Promise<void> {
   const found = [entry]
   let looked = 0
   for (let next; (next = found.shift()) !== undefined;) {
-    tree.directories.push(next)
+    if (!merging?.takesPlace(next, tree)) tree.directories.push(next)
     for (const each of await readdir(next.source, { withFileTypes: true, encoding: 'buffer' })) {
       const [from, to] = [inside(next.source, each.name), inside(next.target, each.name)]
       // A look by promise takes ten times as long; signals and progress have their turn now and then.
       if (++looked % looksAtOnce === 0) await setImmediate()
       const entry = { source: from, target: to, stats: lstatSync(from) }
       if (each.isDirectory()) found.push(entry)
-      else await addEntry(tree, entry, true)
+      else addEntry(tree, entry, true, merging)
     }
   }
 }
@@ -109,5 +108,5 @@ async function refuseInside(source: string, target: string): Promise<void> {
 }
 
 function named(error: NodeJS.ErrnoException, path: string): Error {
-  return error.code === 'ENOENT' ? new Error(`ENOENT: no such file or directory, open '${path}'`) : error
+  return error.code === 'ENOENT' ? failure('ENOENT', `ENOENT: no such file or directory, open '${path}'`) : error
 }

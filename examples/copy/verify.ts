@@ -1,6 +1,7 @@
 /** Reads copies back: from the disk where the file system has direct IO, else from the page cache. */
 import { createHash } from 'node:crypto'
 import { createUringReadStream, open } from '../../lib/index.js'
+import { failure } from './failure.js'
 import type { Path } from './tree.js'
 
 /** Many files may be verified at once: of the default, 1 MiB, all their chunks would be a lot of memory. */
@@ -83,7 +84,7 @@ async function compare({ source, target, bytes }: Pair, stop: AbortSignal, passe
     passed(Math.min(...read) - before)
   }
   const [one, other] = await Promise.all([source, target].map((path, which) => checksum(path, bytes, stop, reading(which))))
-  if (one !== other) throw new Error(`'${target.toString()}' differs from '${source.toString()}'`)
+  if (one !== other) throw failure('ERR_DIFFERENT', `'${target.toString()}' differs from '${source.toString()}'`)
 }
 
 async function checksum(path: Path, bytes = Infinity, stop: AbortSignal, passed: (bytes: number) => void): Promise<string> {

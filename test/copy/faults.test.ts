@@ -8,7 +8,7 @@ import type { CopyOptions } from '../../lib/index.js'
 import { sha256OfFile } from '../helpers/copy-tool.js'
 import { notLinux } from '../helpers/descriptors.js'
 import { forget, makeFile } from '../helpers/files.js'
-import { resizeDisk, withImage } from '../helpers/image.js'
+import { brokenAt, resizeDisk, withImage } from '../helpers/image.js'
 import { makeSharedRings, notUring, ringTest } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
 
@@ -122,11 +122,4 @@ async function assertReflinks(t: Test, folder: string, engine: 'uring' | 'thread
   const other = join(t.testdir(), 'other')
   t.match(await failure(source.path, other, { engine, reflink: 'always' }), { code: 'EXDEV', syscall: 'ioctl', path: source.path, dest: other })
   t.notOk(existsSync(other))
-}
-
-/** A byte of the image in the middle of the file: of what is behind it nothing can be read any more. */
-function brokenAt(path: string): number {
-  const report = execFileSync('filefrag', ['-b4096', '-v', path], { encoding: 'utf8' })
-  const [, first, last] = /^\s*0:\s+0\.\.\s*\d+:\s+(\d+)\.\.\s*(\d+):/m.exec(report)!
-  return Math.floor((Number(first) + Number(last)) / 2) * 4096
 }

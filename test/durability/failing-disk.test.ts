@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { allocateAligned, createUringReadStream, createUringWritableStream, createUringWriteStream, open } from '../../lib/index.js'
 import type { WriteStreamOptions } from '../../lib/index.js'
-import { withExt4 } from '../helpers/image.js'
+import { forget } from '../helpers/files.js'
+import { brokenAt, resizeDisk, withExt4, withImage } from '../helpers/image.js'
 import { notDirect, ringTest } from '../helpers/ring-state.js'
 import { patterned, seededFor } from '../helpers/seeded.js'
 import { closing } from '../helpers/stream-events.js'
@@ -114,5 +115,22 @@ ringTest('a direct UringFile tells of EIO, and how much it has written', async t
     await file.close()
     const read = await closing(createUringReadStream(path, { direct: true, end: 8 * MiB }).resume())
     t.equal(read, undefined, 'what is on the disk can be read')
+  })
+}, notDirect)
+
+ringTest('a direct UringFile gives what it has read before a disk fails, and then EIO', async t => {
+  await withImage(t, ['mkfs.ext4', '-q', '-F', '-m', '0'], 64, async image => {
+    const path = join(image.folder, 'file')
+    writeFileSync(path, content)
+    forget(path)
+    resizeDisk(image, brokenAt(path))
+    const file = await open(path, 'r', { direct: true })
+    const memory = Buffer.alloc(content.length)
+    const { bytesRead } = await file.read(memory, 0, memory.length - 1, 1)
+    t.ok(bytesRead > 0 && bytesRead < content.length - 1, `${bytesRead} bytes`)
+    t.ok(memory.subarray(0, bytesRead).equals(content.subarray(1, 1 + bytesRead)))
+    await t.rejects(file.read(memory, 0, memory.length, 1 + bytesRead), { code: 'EIO', syscall: 'read' })
+    await file.close()
+    resizeDisk(image, 64 * MiB) // so that it can be unmounted
   })
 }, notDirect)

@@ -38,7 +38,7 @@ t.test('with --force, what was overwritten in part is removed too', { skip: notU
   const { code, stdout } = await running.ended
   fifo.close()
   t.equal(code, 130)
-  t.equal(stdout, '')
+  t.same(JSON.parse(stdout), { error: { code: 'SIGINT', message: 'interrupted by SIGINT' } })
   t.notOk(existsSync(join(dir, 'target')))
 })
 

@@ -31,6 +31,35 @@ t.test('--json prints one line of figures that agree, and nothing else', async t
     ['bytes', 'bytesPerSecond', 'engine', 'enters', 'operations', 'seconds', 'source', 'target'])
 })
 
+t.test('with --json a failure is one line of JSON as well, beside the line for people', async t => {
+  const dir = t.testdir({ source: bytes, target: 'precious', folder: {} })
+  const [source, target, missing, folder] = ['source', 'target', 'missing', 'folder'].map(name => join(dir, name))
+  const same = `'${source}' and '${source}' are the same file`
+  const cases: [args: string[], exit: number, code: string | null, message: string | RegExp][] = [
+    [[missing, target], 1, 'ENOENT', `ENOENT: no such file or directory, open '${missing}'`],
+    [['-r', missing, target], 1, 'ENOENT', `ENOENT: no such file or directory, open '${missing}'`],
+    [[source, target], 1, 'EEXIST', `EEXIST: file already exists, open '${target}' (--force overwrites it)`],
+    [['--dry-run', source, target], 1, 'EEXIST', `EEXIST: file already exists, open '${target}' (--force overwrites it)`],
+    [['--force', source, source], 1, 'EINVAL', same],
+    [['--force', '--dry-run', source, source], 1, 'EINVAL', same],
+    [[source, source, target], 1, 'ENOTDIR', /^ENOTDIR: several files/],
+    [[source, folder, folder], 1, 'EISDIR', /^EISDIR: /],
+    [[source, source, folder], 1, null, /^two of the sources/],
+    [[source], 2, 'ERR_USAGE', /^SOURCE and TARGET are needed/],
+    [['--steam', source, target], 2, 'ERR_USAGE', /--steam/]
+  ]
+  for (const [args, exit, code, message] of cases) {
+    const { code: ended, stdout, stderr } = await copy(['--json', ...args])
+    t.equal(ended, exit, args.join(' '))
+    t.match(stdout, /^{.*}\n$/)
+    const told = JSON.parse(stdout)
+    t.match(told, { error: { code, message } })
+    t.same([Object.keys(told), Object.keys(told.error)], [['error'], ['code', 'message']])
+    t.equal(stderr, `uring-copy: ${told.error.message}${exit === 2 ? ' (see uring-copy --help)' : ''}\n`)
+  }
+  t.equal((await copy([missing, target, '--', '--json'])).stdout, '', 'a name is no option')
+})
+
 t.test('operations and system calls are counted, and larger chunks need fewer', async t => {
   const dir = t.testdir({ source: bytes })
   const counted = async (chunkSize: string): Promise<{ operations: number, enters: number }> => {

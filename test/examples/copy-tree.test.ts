@@ -9,8 +9,10 @@ import { Job } from '../../examples/copy/job.js'
 import { copy } from '../helpers/copy-tool.js'
 import { notLinux } from '../helpers/descriptors.js'
 import { makeFifo } from '../helpers/files.js'
+import { withMemory } from '../helpers/image.js'
 import { asOtherUser, asRoot, notRoot } from '../helpers/other-user.js'
 import { patterned } from '../helpers/seeded.js'
+import { setXattrs, xattrsOf } from '../helpers/xattrs.js'
 
 function makeTree(root: string): void {
   mkdirSync(join(root, 'a/b/empty'), { recursive: true })
@@ -54,12 +56,38 @@ t.test('several sources go into a directory, and only there', async t => {
   const at = (name: string): string => join(dir, name)
   t.equal((await copy([at('one'), at('two'), at('into')])).code, 0)
   t.same(readdirSync(at('into')).sort(), ['one', 'two'])
-  const again = await copy([at('one'), at('two'), at('into')])
+  const again = await copy(['-q', at('one'), at('two'), at('into')])
   t.equal(again.code, 1)
   t.match(again.stderr, /^uring-copy: EEXIST: .*into\/(one|two)' \(--force overwrites it\)\n$/)
   t.match((await copy([at('one'), at('two'), at('none')])).stderr, 'several files need a directory')
   t.match((await copy([at('one'), at('one'), at('into')])).stderr, 'two of the sources')
   t.match((await copy([at('one'), at('into'), at('into')])).stderr, '--recursive')
+})
+
+t.test('directories that meet in one are merged as cp -r merges them, and files that meet need --force', async t => {
+  const dir = t.testdir({
+    a: { only: '1', both: 'of a', sub: { x: 'of a' }, link: t.fixture('symlink', 'nowhere'), file: 'f' },
+    b: { both: 'longer, of b', sub: { x: 'b', y: '3' }, link: 'a file', file: t.fixture('symlink', 'elsewhere') },
+    sub: { z: '4' }, c: { sub: 'a file' }, into: {}, expected: {}
+  })
+  const at = (name: string): string => join(dir, name)
+  chmodSync(at('a/sub'), 0o700)
+  const sources = [`${at('a')}/.`, `${at('b')}/.`, at('sub')]
+  const met = (name: string): RegExp => new RegExp(`^uring-copy: '[^']*a/${name}' and '[^']*b/${name}' would both be '[^']*into/${name}' \\(--force takes the last\\)\n$`)
+  t.match(await copy(['-r', '-q', ...sources, at('into')]), { code: 1, stderr: met('(both|link|file)') })
+  t.match(await copy(['-r', '-q', '--force', `${at('a')}/.`, `${at('c')}/.`, at('into')]), { code: 1, stderr: 'and one of them is a directory\n' })
+  t.match(await copy(['-r', '-q', '--force', `${at('a')}/.`, at('b/both'), at('into')]), { code: 1, stderr: 'two of the sources' })
+  t.same(readdirSync(at('into')), [], 'before anything is touched')
+  for (const [ours, its] of [[[], '-r'], [['-p'], '-a']] as const) {
+    const { code, stdout, stderr } = await copy(['-r', '--json', '--force', '--verify', ...ours, ...sources, at('into')])
+    t.same({ code, stderr }, { code: 0, stderr: '' })
+    t.match(JSON.parse(stdout), { files: 6, directories: 2, links: 1, bytes: 1 + 12 + 1 + 1 + 1 + 6 })
+    execFileSync('cp', [its, '--remove-destination', ...sources, at('expected')])
+    execFileSync('diff', ['-r', '--no-dereference', at('expected'), at('into')])
+    t.equal(statSync(at('into/sub')).mode, statSync(at('expected/sub')).mode)
+    execFileSync('rm', ['-r', at('into'), at('expected')])
+    for (const name of ['into', 'expected']) mkdirSync(at(name))
+  }
 })
 
 t.test('a directory is not copied into itself', async t => {
@@ -83,6 +111,27 @@ t.test('directories that were there keep their modes, and new ones what they hav
   t.equal(readFileSync(at('target/inner/file'), 'utf8'), 'x')
   t.equal((await copy(['-r', '-q', '-p', '--force', `${at('source')}/.`, at('target')])).code, 0)
   t.equal(statSync(at('target/inner')).mode, statSync(at('source/inner')).mode, 'but --preserve keeps those of the source')
+})
+
+t.test('a copy that fails or is stopped leaves new directories with the modes that they should have', async t => {
+  const dir = t.testdir({ source: { closed: { inner: { file: 'x' } }, open: { file: 'x' } }, target: { open: { file: 'precious' } } })
+  const at = (name: string): string => join(dir, name)
+  chmodSync(at('source/closed/inner'), 0o500)
+  chmodSync(at('source/closed'), 0o550)
+  chmodSync(at('target/open'), 0o711)
+  execFileSync('touch', ['-d', '2001-02-03 04:05:06', at('source/closed')])
+  const modes = (target: string): string[] => ['closed', 'closed/inner', 'open'].map(name => (statSync(join(at(target), name)).mode & 0o7777).toString(8))
+  for (const options of [[], ['-p']]) {
+    const { code, stderr } = await copy(['-r', '-q', ...options, `${at('source')}/.`, at('target')])
+    t.match({ code, stderr }, { code: 1, stderr: /^uring-copy: EEXIST: [^\n]*open\/file' [^\n]*\n$/ })
+    t.same(modes('target'), ['550', '500', '711'], 'those that were there keep theirs')
+    if (options.length > 0) t.equal(statSync(at('target/closed')).mtimeMs, statSync(at('source/closed')).mtimeMs)
+    execFileSync('sh', ['-c', 'chmod -R u+w "$1" && rm -r "$1"', 'sh', at('target/closed')])
+  }
+  const stopped = new Job({ source: at('source'), target: at('new'), recursive: true, report: 'quiet' })
+  await t.rejects(stopped.run(AbortSignal.abort()), { message: 'This operation was aborted' })
+  t.same(modes('new'), ['550', '500', '755'])
+  execFileSync('chmod', ['-R', 'u+w', dir])
 })
 
 t.test('a directory replaces nothing and follows no link of the target, and no link replaces a directory', async t => {
@@ -176,6 +225,32 @@ t.test('--preserve keeps times, of directories and links too', async t => {
     const [there, here] = [lstatSync(join(dir, 'target', name)), lstatSync(join(dir, 'source', name))]
     t.ok(Math.abs(there.mtimeMs - here.mtimeMs) < 0.001, `${name}: ${there.mtimeMs}, ${here.mtimeMs}`)
   }
+})
+
+t.test('--preserve keeps extended attributes, of directories too', { skip: notLinux }, async t => {
+  const dir = t.testdir({ source: { inner: { file: 'x' } } })
+  const names = ['', 'inner', 'inner/file']
+  for (const name of names) if (!setXattrs(t, join(dir, 'source', name), { 'user.colour': `of ${name}` })) return
+  chmodSync(join(dir, 'source/inner'), 0o500)
+  t.equal((await copy(['-r', '-p', join(dir, 'source'), join(dir, 'target')])).code, 0)
+  for (const name of names) t.equal(xattrsOf(join(dir, 'target', name)), xattrsOf(join(dir, 'source', name)), name)
+  t.equal(statSync(join(dir, 'target/inner')).mode & 0o7777, 0o500)
+  t.equal((await copy(['-r', join(dir, 'source'), join(dir, 'other')])).code, 0)
+  t.equal(xattrsOf(join(dir, 'other')), '[]\n', 'not unless asked for')
+})
+
+t.test('--preserve goes on where the file system takes no extended attributes', { skip: notLinux }, async t => {
+  const dir = t.testdir({ source: { file: 'x' } })
+  if (!setXattrs(t, join(dir, 'source/file'), { 'user.colour': 'blue' })) return
+  chmodSync(join(dir, 'source/file'), 0o750)
+  await withMemory(t, 'ramfs', async folder => {
+    setXattrs(t, join(dir, 'source'), { 'user.colour': 'red' })
+    for (const [source, target] of [['source/file', 'alone'], ['source', 'tree']]) {
+      const { code, stderr } = await copy(['-r', '-q', '-p', join(dir, source), join(folder, target)])
+      t.same({ code, stderr }, { code: 0, stderr: '' }, source)
+    }
+    t.same(['alone', 'tree/file'].map(name => statSync(join(folder, name)).mode & 0o7777), [0o750, 0o750])
+  })
 })
 
 t.test('--preserve is for who may not give files away, too', { skip: notRoot }, async t => {

@@ -44,7 +44,7 @@ ringTest('a disk that has other bytes than were written is found out, though the
     writeSync(image, Buffer.alloc(4096), 0, 4096, place)
     closeSync(image)
     t.ok(readFileSync(target).equals(source.content), 'the page cache')
-    await t.rejects(verified(source.path, target), { message: `'${target}' differs from '${source.path}'` })
+    await t.rejects(verified(source.path, target), { code: 'ERR_DIFFERENT', message: `'${target}' differs from '${source.path}'` })
   })
 }, notDirect)
 

@@ -66,6 +66,13 @@ export function resizeDisk({ folder, path }: Image, bytes: number): void {
   sh('losetup', ['-c', execFileSync('findmnt', ['-n', '-o', 'SOURCE', folder], { encoding: 'utf8' }).trim()])
 }
 
+/** A byte of an image in the middle of one of its files: cut there, nothing can be read of what is behind it. */
+export function brokenAt(path: string): number {
+  const report = execFileSync('filefrag', ['-b4096', '-v', path], { encoding: 'utf8' })
+  const [, first, last] = /^\s*0:\s+0\.\.\s*\d+:\s+(\d+)\.\.\s*(\d+):/m.exec(report)!
+  return Math.floor((Number(first) + Number(last)) / 2) * 4096
+}
+
 /**
  * Lends a block device over a file with the given content, or skips visibly.
  * @param sector bytes that it reads and writes at once
