@@ -1,7 +1,7 @@
 /** The engine over node:fs, or over a caller's own functions of the same form. */
 import fs from 'node:fs'
 import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFile, Request } from './engine.js'
-import { FSYNC_DATASYNC, noFacts, Opcode, RWF_DSYNC } from './engine.js'
+import { FSYNC_DATASYNC, noFacts, Opcode, operationName, RWF_DSYNC } from './engine.js'
 import { errnoError, errnoOf } from './errors.js'
 import { threadCall } from './thread-calls.js'
 import { HeapBuffer } from './heap-buffer.js'
@@ -27,7 +27,8 @@ export interface FileFunctions {
 /** How long a busy descriptor is left alone. */
 const retryMs = 5
 
-const [EALREADY, ECANCELED, EFBIG, ENOENT, ENOSYS] = ['EALREADY', 'ECANCELED', 'EFBIG', 'ENOENT', 'ENOSYS'].map(errnoOf)
+const [EALREADY, ECANCELED, EFAULT, EFBIG, ENOENT, ENOSYS] =
+  ['EALREADY', 'ECANCELED', 'EFAULT', 'EFBIG', 'ENOENT', 'ENOSYS'].map(errnoOf)
 
 export class ThreadsEngine implements Engine {
   readonly kind = 'threads'
@@ -245,6 +246,9 @@ function durably({ opFlags }: Request, fd: number, done: Done): Done {
   }
 }
 
-function bytesOf(request: Request): Uint8Array {
-  return (request.memory ?? request.buffer!.bytes!).subarray(request.offset, request.offset + request.length)
+/** @throws EFAULT, as the kernel has it, for memory that was detached since */
+function bytesOf({ memory, buffer, offset, length, opcode }: Request): Uint8Array {
+  const bytes = memory ?? buffer!.bytes!
+  if (bytes.byteLength < offset + length) throw errnoError(EFAULT, operationName(opcode))
+  return bytes.subarray(offset, offset + length)
 }

@@ -4,12 +4,12 @@ import type { OpenFile } from './engine.js'
 import {
   cString, currentPosition, FSYNC_DATASYNC, IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode
 } from './engine.js'
-import { invalidArgType, outOfRange } from './errors.js'
+import { invalidArgType, invalidState, outOfRange } from './errors.js'
 import { HeapBuffer } from './heap-buffer.js'
 import { O_CLOEXEC, fileMode, openFlags } from './open-flags.js'
 import { CancelOperation, Operation, ReadOperation, ReadVectorOperation, StatOperation, TimeoutOperation, WriteOperation } from './operation.js'
 import type { Memory } from './memory.js'
-import { bytesOf } from './memory.js'
+import { bytesOf, isDetached } from './memory.js'
 import type { PathLike } from './path.js'
 import { validPath } from './path.js'
 import { operationBytesMax, validateFd, validateInteger, validatePosition } from './options.js'
@@ -30,9 +30,10 @@ function onFile<T extends Operation>(operation: T, file: File, position: number 
   return operation
 }
 
-/** @throws ERR_OUT_OF_RANGE for more than one operation carries (2 GiB - 4 KiB; a UringFile splits) */
+/** @throws ERR_INVALID_STATE for what was detached, ERR_OUT_OF_RANGE for more than one operation carries (2 GiB - 4 KiB; a UringFile splits) */
 function memoryOf(memory: Memory): Uint8Array {
   const bytes = bytesOf(memory, 'buffer')
+  if (isDetached(bytes)) throw invalidState('the buffer was detached before it was used')
   validateInteger(bytes.byteLength, 'buffer.byteLength', 0, operationBytesMax)
   return bytes
 }
@@ -119,7 +120,7 @@ export const ops = {
   /**
    * Reads up to the buffer's length at `position`; null: at the file's own position. Resolves with what one read
    * brought, which may be less.
-   * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE
+   * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_INVALID_STATE for a buffer that was detached
    */
   read: (file: File, buffer: Memory, position: number | bigint | null = null): Operation =>
     onFile(new ReadOperation(memoryOf(buffer)), file, position),

@@ -33,6 +33,18 @@ t.test('builders refuse what is no memory', async t => {
   t.throws(() => ops.writev(0, wrong('abc')), type)
 })
 
+t.test('builders refuse memory that was detached', async t => {
+  const memory = new ArrayBuffer(8)
+  const views = [memory, new Uint8Array(memory), new DataView(memory), new Float64Array(memory), Buffer.from(memory)]
+  structuredClone(memory, { transfer: [memory] })
+  const detached = { ...state, message: /detached/ }
+  for (const view of views) {
+    const { name } = view.constructor
+    for (const build of [ops.read, ops.write, ops.send, ops.recv]) t.throws(() => build(0, view), detached, name)
+    for (const build of [ops.readv, ops.writev]) t.throws(() => build(0, [bytes, view]), detached, name)
+  }
+})
+
 /** 2 GiB that are never touched; a machine that has less may refuse them all the same, then the error. */
 function hugeMemory(): SharedArrayBuffer | Error {
   try {
