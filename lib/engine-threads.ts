@@ -9,6 +9,7 @@ import { loadNative } from './native.js'
 import type { QueueSizes } from './options.js'
 import { RegisteredBuffer } from './registered-buffer.js'
 import { ThreadChains } from './thread-chains.js'
+import { directoriesOf, numbered, pathOf } from './thread-directories.js'
 import { ThreadTimers } from './thread-timers.js'
 
 type Done = (error: NodeJS.ErrnoException | null, result?: number) => void
@@ -75,7 +76,7 @@ export class ThreadsEngine implements Engine {
       this.#complete(request, ended)
     }
     try {
-      this.#run(request, done)
+      this.#locate(request, done)
     } catch (error) {
       done(error as Error) // node:fs throws at once for arguments that it refuses
     }
@@ -95,6 +96,14 @@ export class ThreadsEngine implements Engine {
     this.owner.batchEnded()
   }
 
+  /** Descriptors of a caller's own fs may be numbers of anything. */
+  #locate(request: Request, done: Done): void {
+    const directories = directoriesOf(request)
+    if (directories.length === 0) return this.#run(request, done)
+    if (process.platform !== 'linux' || this.functions !== fs) return void setImmediate(done, null, ENOSYS)
+    this.#run(request, numbered(directories, done))
+  }
+
   #run(request: Request, done: Done): void {
     const { functions } = this
     const fd = request.file?.fd ?? -1
@@ -109,7 +118,7 @@ export class ThreadsEngine implements Engine {
       case Opcode.cancel:
         return void setImmediate(done, null, this.#cancel(this.#inFlight.get(request.address)))
       case Opcode.openat:
-        return functions.open!(request.path!, ...request.openArguments!, done)
+        return functions.open!(pathOf(request), ...request.openArguments!, done)
       case Opcode.close:
         return functions.close!(fd, done)
       case Opcode.fsync: {
