@@ -1,7 +1,7 @@
 /** The engine over node:fs, or over a caller's own functions of the same form. */
 import fs from 'node:fs'
 import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFile, Request } from './engine.js'
-import { FSYNC_DATASYNC, noFacts, Opcode, RWF_DSYNC } from './engine.js'
+import { FSYNC_DATASYNC, noFacts, Opcode, operationName, RWF_DSYNC } from './engine.js'
 import { errnoError, errnoOf } from './errors.js'
 import { threadCall } from './thread-calls.js'
 import { HeapBuffer } from './heap-buffer.js'
@@ -9,6 +9,7 @@ import { loadNative } from './native.js'
 import type { QueueSizes } from './options.js'
 import { RegisteredBuffer } from './registered-buffer.js'
 import { ThreadChains } from './thread-chains.js'
+import { directoriesOf, numbered, pathOf } from './thread-directories.js'
 import { ThreadTimers } from './thread-timers.js'
 
 type Done = (error: NodeJS.ErrnoException | null, result?: number) => void
@@ -27,7 +28,8 @@ export interface FileFunctions {
 /** How long a busy descriptor is left alone. */
 const retryMs = 5
 
-const [EALREADY, ECANCELED, EFBIG, ENOENT, ENOSYS] = ['EALREADY', 'ECANCELED', 'EFBIG', 'ENOENT', 'ENOSYS'].map(errnoOf)
+const [EALREADY, ECANCELED, EFAULT, EFBIG, ENOENT, ENOSYS] =
+  ['EALREADY', 'ECANCELED', 'EFAULT', 'EFBIG', 'ENOENT', 'ENOSYS'].map(errnoOf)
 
 export class ThreadsEngine implements Engine {
   readonly kind = 'threads'
@@ -74,7 +76,7 @@ export class ThreadsEngine implements Engine {
       this.#complete(request, ended)
     }
     try {
-      this.#run(request, done)
+      this.#locate(request, done)
     } catch (error) {
       done(error as Error) // node:fs throws at once for arguments that it refuses
     }
@@ -94,6 +96,14 @@ export class ThreadsEngine implements Engine {
     this.owner.batchEnded()
   }
 
+  /** Descriptors of a caller's own fs may be numbers of anything. */
+  #locate(request: Request, done: Done): void {
+    const directories = directoriesOf(request)
+    if (directories.length === 0) return this.#run(request, done)
+    if (process.platform !== 'linux' || this.functions !== fs) return void setImmediate(done, null, ENOSYS)
+    this.#run(request, numbered(directories, done))
+  }
+
   #run(request: Request, done: Done): void {
     const { functions } = this
     const fd = request.file?.fd ?? -1
@@ -108,7 +118,7 @@ export class ThreadsEngine implements Engine {
       case Opcode.cancel:
         return void setImmediate(done, null, this.#cancel(this.#inFlight.get(request.address)))
       case Opcode.openat:
-        return functions.open!(request.path!, ...request.openArguments!, done)
+        return functions.open!(pathOf(request), ...request.openArguments!, done)
       case Opcode.close:
         return functions.close!(fd, done)
       case Opcode.fsync: {
@@ -245,6 +255,9 @@ function durably({ opFlags }: Request, fd: number, done: Done): Done {
   }
 }
 
-function bytesOf(request: Request): Uint8Array {
-  return (request.memory ?? request.buffer!.bytes!).subarray(request.offset, request.offset + request.length)
+/** @throws EFAULT, as the kernel has it, for memory that was detached since */
+function bytesOf({ memory, buffer, offset, length, opcode }: Request): Uint8Array {
+  const bytes = memory ?? buffer!.bytes!
+  if (bytes.byteLength < offset + length) throw errnoError(EFAULT, operationName(opcode))
+  return bytes.subarray(offset, offset + length)
 }

@@ -32,6 +32,9 @@ export const adopt = 1
 /** fsync_flags: only the data and what is needed to find it (IORING_FSYNC_DATASYNC). */
 export const FSYNC_DATASYNC = 1
 
+/** Of a statx: the file is the descriptor itself. */
+export const AT_EMPTY_PATH = 0x1000
+
 /** Flags of a write (preadv2(2)): it is over when its data is on the disk, */
 export const RWF_DSYNC = 2
 /** or everything that belongs to the file. */
@@ -102,7 +105,7 @@ export abstract class Request {
   /** The operation's own: RWF_*, MSG_*, AT_*, fsync's; `adopt` for openat. */
   declare opFlags: number
   declare file: OpenFile | null
-  /** Bytes to move; the mode for openat. */
+  /** Bytes to move; the mode for openat; the second path's directory for renameat. */
   declare length: number
   /** In the file; open flags for openat, events for poll. */
   declare position: number | bigint
@@ -115,7 +118,7 @@ export abstract class Request {
   /** Its place in the in-flight table; -1 when it is not in flight. The engine's. */
   declare slot: number
 
-  /** Relative paths are of the working directory. */
+  /** Relative paths are of the working directory, or of an open one: `file`. */
   declare path: string | Buffer | null
   /** The path as the kernel reads it. */
   declare pathBytes: Uint8Array | null

@@ -4,7 +4,7 @@ import type { Left } from './collected.js'
 import { unwatchCollection, warnOfCollection, watchCollection } from './collected.js'
 import { invalidState } from './errors.js'
 import type { Memory } from './memory.js'
-import { bytesOf } from './memory.js'
+import { bytesOf, isDetached } from './memory.js'
 import { chunkSizeOf, chunkSizeWritten, depthOf } from './options.js'
 import type { PathLike } from './path.js'
 import { createWriteBehind } from './direct-write-behind.js'
@@ -222,15 +222,6 @@ export class FileSink implements Left {
 function chunkBytes(chunk: unknown): Uint8Array {
   if (typeof chunk === 'string') return Buffer.from(chunk)
   const bytes = bytesOf(chunk as Memory, 'chunk')
-  if (bytes.byteLength === 0 && isDetached(bytes.buffer)) throw invalidState('the chunk was detached before it was written')
+  if (isDetached(bytes)) throw invalidState('the chunk was detached before it was written')
   return bytes
-}
-
-function isDetached(buffer: ArrayBufferLike): boolean {
-  try {
-    void new Uint8Array(buffer) // ArrayBuffer.prototype.detached came with Node 22
-    return false
-  } catch {
-    return true
-  }
 }

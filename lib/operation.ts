@@ -3,13 +3,14 @@ import type { Batch } from './batch.js'
 import type { FixedBuffer, Holding } from './buffers.js'
 import type { Engine, EngineBuffer } from './engine.js'
 import { currentPosition, IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode, Request } from './engine.js'
-import { abortError, errnoError, invalidState } from './errors.js'
+import { abortError, errnoError, errnoOf, invalidState } from './errors.js'
 import { cannotBeDetached } from './memory.js'
 import type { Ring } from './ring.js'
 import type { FileStats } from './statx.js'
 import { parseStatx, statxBytes } from './statx.js'
 
 const EBADF = -9
+const EFAULT = errnoOf('EFAULT')
 
 /** How an operation ended. */
 export interface Completion {
@@ -235,7 +236,9 @@ export class WriteOperation extends Operation {
 
   override failure(result: number): Error | null {
     const stayed = totalBytes(this.sources) >= this._bytes
-    return super.failure(result) ?? (stayed ? null : invalidState('a buffer was detached while it was being written'))
+    // EFAULT: it was gone when its turn came, or its pages were when the kernel looked.
+    const says = stayed || this.aborted !== null || (result < 0 && result !== EFAULT)
+    return says ? super.failure(result) : invalidState('a buffer was detached while it was being written')
   }
 }
 

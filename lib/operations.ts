@@ -2,14 +2,14 @@
 import type { FixedBuffer } from './buffers.js'
 import type { OpenFile } from './engine.js'
 import {
-  cString, currentPosition, FSYNC_DATASYNC, IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode
+  AT_EMPTY_PATH, cString, currentPosition, FSYNC_DATASYNC, IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode
 } from './engine.js'
-import { invalidArgType, outOfRange } from './errors.js'
+import { invalidArgType, invalidState, outOfRange } from './errors.js'
 import { HeapBuffer } from './heap-buffer.js'
 import { O_CLOEXEC, fileMode, openFlags } from './open-flags.js'
 import { CancelOperation, Operation, ReadOperation, ReadVectorOperation, StatOperation, TimeoutOperation, WriteOperation } from './operation.js'
 import type { Memory } from './memory.js'
-import { bytesOf } from './memory.js'
+import { bytesOf, isDetached } from './memory.js'
 import type { PathLike } from './path.js'
 import { validPath } from './path.js'
 import { operationBytesMax, validateFd, validateInteger, validatePosition } from './options.js'
@@ -30,9 +30,10 @@ function onFile<T extends Operation>(operation: T, file: File, position: number 
   return operation
 }
 
-/** @throws ERR_OUT_OF_RANGE for more than one operation carries (2 GiB - 4 KiB; a UringFile splits) */
+/** @throws ERR_INVALID_STATE for what was detached, ERR_OUT_OF_RANGE for more than one operation carries (2 GiB - 4 KiB; a UringFile splits) */
 function memoryOf(memory: Memory): Uint8Array {
   const bytes = bytesOf(memory, 'buffer')
+  if (isDetached(bytes)) throw invalidState('the buffer was detached before it was used')
   validateInteger(bytes.byteLength, 'buffer.byteLength', 0, operationBytesMax)
   return bytes
 }
@@ -52,9 +53,20 @@ function writeOf(opcode: number, syscall: string, bytes: Uint8Array): Operation 
   return operation
 }
 
-function withPath<T extends Operation>(operation: T, path: PathLike, directory?: number): T {
+/** AT_FDCWD */
+const workingDirectory = -100
+
+/** @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE */
+function directoryOf(directory: number | undefined, name: string): number {
+  if (directory === undefined) return workingDirectory
+  validateFd(directory, name) // the plain number: the kernel takes no registered file here
+  return directory
+}
+
+function withPath<T extends Operation>(operation: T, path: PathLike, directory?: number, name = 'options.directory'): T {
   operation.path = validPath(path)
-  if (directory !== undefined) operation.file = fileOf(directory)
+  const fd = directoryOf(directory, name)
+  if (fd !== workingDirectory) operation.file = { fd, index: -1 }
   return operation
 }
 
@@ -87,6 +99,18 @@ function withFixed(opcode: number, syscall: string, file: File, fixed: FixedBuff
 /** Part of a FixedBuffer, in bytes; all of it by default. */
 export interface Range { offset?: number, length?: number }
 
+/** Where a relative path begins. */
+export interface InDirectory {
+  /**
+   * The descriptor of an open directory, which stays open until the operation has ended. Default: the working directory.
+   * On threads it takes Linux and its /proc, else it fails with ENOSYS; as it does with a caller's own `fs`.
+   */
+  directory?: number
+}
+
+/** Where the relative paths of a renaming begin, each as in `InDirectory`. */
+export interface BetweenDirectories { fromDirectory?: number, toDirectory?: number }
+
 /** What the kernel's fields hold; op_flags of binding/operation.h has 16 bits. */
 const u32Max = 0xffff_ffff
 const opFlagsMax = 0xffff
@@ -110,7 +134,6 @@ function timeoutOf(opcode: number, milliseconds: number, absolute: boolean, coun
 
 /** Space the kernel fills of `struct statx`, and what we ask for (STATX_BASIC_STATS | STATX_BTIME). */
 const statxMask = 0xfff
-const AT_EMPTY_PATH = 0x1000
 
 export const ops = {
   /** Does nothing, by way of the kernel. */
@@ -119,7 +142,7 @@ export const ops = {
   /**
    * Reads up to the buffer's length at `position`; null: at the file's own position. Resolves with what one read
    * brought, which may be less.
-   * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE
+   * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_INVALID_STATE for a buffer that was detached
    */
   read: (file: File, buffer: Memory, position: number | bigint | null = null): Operation =>
     onFile(new ReadOperation(memoryOf(buffer)), file, position),
@@ -153,9 +176,12 @@ export const ops = {
     operation.opFlags = FSYNC_DATASYNC
     return operation
   },
-  /** Opens a file; the result is its descriptor. Flags and mode as in node:fs; relative to the working directory. */
-  openat(path: PathLike, flags: string | number = 'r', mode: string | number = 0o666): Operation {
-    const operation = withPath(new Operation(Opcode.openat, 'open'), path)
+  /**
+   * Opens a file; the result is its descriptor. Flags and mode as in node:fs; relative to `directory`, the working directory
+   * by default.
+   */
+  openat(path: PathLike, flags: string | number = 'r', mode: string | number = 0o666, { directory }: InDirectory = {}): Operation {
+    const operation = withPath(new Operation(Opcode.openat, 'open'), path, directory)
     operation.position = openFlags(flags) | O_CLOEXEC
     operation.length = fileMode(mode)
     operation.openArguments = [flags, mode]
@@ -163,11 +189,12 @@ export const ops = {
   },
   /** Closes a descriptor. */
   close: (fd: number): Operation => onFile(new Operation(Opcode.close, 'close'), fd),
-  /** Looks at a file, by path or by descriptor; the completion's `stats` says what it saw. */
-  statx(file: PathLike | number): StatOperation {
+  /** Looks at a file, by path (of `directory`) or by descriptor; the completion's `stats` says what it saw. */
+  statx(file: PathLike | number, { directory }: InDirectory = {}): StatOperation {
     const byPath = typeof file !== 'number'
     const operation = new StatOperation(byPath)
-    withPath(operation, byPath ? file : '', byPath ? undefined : file)
+    if (byPath) withPath(operation, file, directory)
+    else withPath(operation, '', file, 'fd')
     operation.opFlags = byPath ? 0 : AT_EMPTY_PATH
     operation.length = statxMask
     return operation
@@ -197,18 +224,18 @@ export const ops = {
     validatePosition(length, 'length')
     return onFile(new Operation(Opcode.ftruncate, 'ftruncate'), file, length)
   },
-  /** Renames a file. Linux 5.11. */
-  renameat(from: PathLike, to: PathLike): Operation {
-    const operation = withPath(new Operation(Opcode.renameat, 'rename'), from)
+  /** Renames a file, also from one open directory into another. Linux 5.11. */
+  renameat(from: PathLike, to: PathLike, { fromDirectory, toDirectory }: BetweenDirectories = {}): Operation {
+    const operation = withPath(new Operation(Opcode.renameat, 'rename'), from, fromDirectory, 'options.fromDirectory')
     operation.destination = validPath(to)
     operation.second = cString(operation.destination)
-    operation.length = -100 // AT_FDCWD, of the second path
+    operation.length = directoryOf(toDirectory, 'options.toDirectory')
     return operation
   },
-  /** Removes a file, or with AT_REMOVEDIR (0x200) in `flags` a directory. Linux 5.11. */
-  unlinkat(path: PathLike, flags = 0): Operation {
+  /** Removes a file (of `directory`), or with AT_REMOVEDIR (0x200) in `flags` a directory. Linux 5.11. */
+  unlinkat(path: PathLike, flags = 0, { directory }: InDirectory = {}): Operation {
     validateInteger(flags, 'flags', 0, opFlagsMax)
-    const operation = withPath(new Operation(Opcode.unlinkat, 'unlink'), path)
+    const operation = withPath(new Operation(Opcode.unlinkat, 'unlink'), path, directory)
     operation.opFlags = flags
     return operation
   },

@@ -133,8 +133,8 @@ export function validatePosition(value: unknown, name = 'position'): void {
   if (value < 0n || value > 2n ** 63n - 1n) throw outOfRange(name, '>= 0 && <= 2 ** 63 - 1', value)
 }
 
-export function validateFd(fd: unknown): void {
-  validateInteger(fd, 'fd', 0, 2 ** 31 - 1)
+export function validateFd(fd: unknown, name = 'fd'): void {
+  validateInteger(fd, name, 0, 2 ** 31 - 1)
 }
 
 export function validateFunction(value: unknown, name: string): void {

@@ -5,6 +5,7 @@ import { allocate } from './file-calls.js'
 import type { Request } from './engine.js'
 import { Opcode } from './engine.js'
 import { writeStatx } from './statx.js'
+import { hasNoPath, pathIn, pathOf } from './thread-directories.js'
 
 type Done = (error: NodeJS.ErrnoException | null, result?: number) => void
 
@@ -17,8 +18,8 @@ const calls: Partial<Record<number, (request: Request, done: Done) => void>> = {
       if (error === null) writeStatx(request.second!, stats)
       done(error)
     }
-    if (request.file === null) fs.stat(request.path!, { bigint: true }, found)
-    else fs.fstat(request.file.fd, { bigint: true }, found)
+    if (hasNoPath(request)) fs.fstat(request.file!.fd, { bigint: true }, found)
+    else fs.stat(pathOf(request), { bigint: true }, found)
   },
   [Opcode.ftruncate]: (request, done) => fs.ftruncate(request.file!.fd, Number(request.position), done),
   [Opcode.fallocate](request, done) {
@@ -26,12 +27,13 @@ const calls: Partial<Record<number, (request: Request, done: Done) => void>> = {
     void allocate(file!.fd, Number(position), address, length).then(result => done(null, result)) // which has no error that throws
   },
   [Opcode.renameat](request, done) {
-    const { second } = request
-    fs.rename(request.path!, Buffer.from(second!.buffer, second!.byteOffset, second!.byteLength - 1), done)
+    const { second, length } = request
+    const to = Buffer.from(second!.buffer, second!.byteOffset, second!.byteLength - 1)
+    fs.rename(pathOf(request), pathIn(length, to), done)
   },
   [Opcode.unlinkat](request, done) {
-    if ((request.opFlags & AT_REMOVEDIR) !== 0) fs.rmdir(request.path!, done)
-    else fs.unlink(request.path!, done)
+    if ((request.opFlags & AT_REMOVEDIR) !== 0) fs.rmdir(pathOf(request), done)
+    else fs.unlink(pathOf(request), done)
   }
 }
 

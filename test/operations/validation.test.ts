@@ -22,6 +22,21 @@ t.test('builders refuse descriptors that are none', async t => {
   }
 })
 
+t.test('builders refuse directories that are no descriptors', async t => {
+  const builds: [name: string, build: (fd: any) => unknown][] = [
+    ['directory', fd => ops.openat('x', 'r', 0o666, { directory: fd })],
+    ['directory', fd => ops.statx('x', { directory: fd })],
+    ['directory', fd => ops.unlinkat('x', 0, { directory: fd })],
+    ['fromDirectory', fd => ops.renameat('x', 'y', { fromDirectory: fd })],
+    ['toDirectory', fd => ops.renameat('x', 'y', { toDirectory: fd })]
+  ]
+  for (const [name, build] of builds) {
+    const message = new RegExp(`"options.${name}"`)
+    for (const fd of ['1', null, {}, { fd: 1, index: 0 }]) t.throws(() => build(fd), { ...type, message }, name)
+    for (const fd of [-1, -100, 1.5, 2 ** 31]) t.throws(() => build(fd), { ...range, message }, name)
+  }
+})
+
 t.test('builders refuse what is no memory', async t => {
   for (const memory of ['text', 5, null, undefined, {}, [1]]) {
     t.throws(() => ops.read(0, wrong(memory)), type)
@@ -31,6 +46,18 @@ t.test('builders refuse what is no memory', async t => {
   }
   t.throws(() => ops.readv(0, wrong(bytes)), type, 'a vector is an array')
   t.throws(() => ops.writev(0, wrong('abc')), type)
+})
+
+t.test('builders refuse memory that was detached', async t => {
+  const memory = new ArrayBuffer(8)
+  const views = [memory, new Uint8Array(memory), new DataView(memory), new Float64Array(memory), Buffer.from(memory)]
+  structuredClone(memory, { transfer: [memory] })
+  const detached = { ...state, message: /detached/ }
+  for (const view of views) {
+    const { name } = view.constructor
+    for (const build of [ops.read, ops.write, ops.send, ops.recv]) t.throws(() => build(0, view), detached, name)
+    for (const build of [ops.readv, ops.writev]) t.throws(() => build(0, [bytes, view]), detached, name)
+  }
 })
 
 /** 2 GiB that are never touched; a machine that has less may refuse them all the same, then the error. */
