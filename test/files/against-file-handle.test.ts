@@ -131,13 +131,18 @@ ringTest('offsets beyond 2^53 end as they do with fs.read', async t => {
   const [ours, theirs] = [join(directory, 'ours'), join(directory, 'theirs')]
   const [file, handle] = [await open(ours, 'w+'), await openHandle(theirs, 'w+')]
   const bytes = (): Buffer => Buffer.alloc(10)
-  for (const position of [2n ** 40n, 2n ** 53n, 2n ** 53n + 1n, 2n ** 62n, 2n ** 63n - 100n, 2n ** 63n]) {
+  const codes = async (position: bigint) => {
     const there = { name: 'read', run: ({ fd }: FileHandle) => promisify(readAt)(fd, bytes(), 0, 10, position as unknown as number) }
     const here = { name: 'read', run: (file: UringFile) => file.read(bytes(), 0, 10, position) }
-    t.same(codeOf(await outcome(here, file)), codeOf(await outcome(there, handle)), `read at ${position}`)
+    return [codeOf(await outcome(here, file)), codeOf(await outcome(there, handle))]
   }
-  // The end is beyond what the kernel counts to: node:fs tells of it itself since Node 26, before that the kernel does.
-  t.equal(codeOf(await outcome({ name: 'read', run: (file: UringFile) => file.read(bytes(), 0, 10, 2n ** 63n - 1n) }, file)), 'EINVAL')
+  for (const position of [2n ** 40n, 2n ** 53n, 2n ** 53n + 1n, 2n ** 62n, 2n ** 63n - 100n, 2n ** 63n]) {
+    const [here, there] = await codes(position)
+    t.same(here, there, `read at ${position}`)
+  }
+  // The end is beyond what the kernel counts to, which it says itself, or on threads node:fs where it looks (22.23, 26).
+  const [here, there] = await codes(2n ** 63n - 1n)
+  t.equal(here, notUring ? there : 'EINVAL')
   await t.rejects(file.write(bytes(), 0, 10, 2n ** 62n), { code: 'EFBIG' })
   await t.rejects(file.write(bytes(), 0, 10, 2 ** 53), { code: 'ERR_OUT_OF_RANGE' })
   // A sparse file shows that all of a position's bits arrive.
