@@ -52,11 +52,14 @@ int64_t set_xattr(int target, const char* name, std::span<const char> value) {
 
 // The kernel asks the mode of the file, not how it was opened: one that is for reading is made writable for a moment.
 int64_t set_xattr_of_any(int target, const char* name, std::span<const char> value) {
-  struct stat before;
   const int64_t error = set_xattr(target, name, value);
-  if (error != -EACCES || fstat(target, &before) < 0 || fchmod(target, before.st_mode | S_IWUSR) < 0) return error;
+  if (error != -EACCES) return error;
+  struct statx before;  // fstat would be a symbol of glibc 2.33
+  if (sys_statx(target, 0, STATX_MODE, &before) < 0) return error;
+  const mode_t mode = before.stx_mode & 07777;
+  if (fchmod(target, mode | S_IWUSR) < 0) return error;
   const int64_t result = set_xattr(target, name, value);
-  return fchmod(target, before.st_mode) < 0 ? -errno : result;
+  return fchmod(target, mode) < 0 ? -errno : result;
 }
 
 int64_t copy_xattr(int source, int target, const char* name, std::vector<char>& value) {
