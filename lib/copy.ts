@@ -157,7 +157,7 @@ class FileCopy {
     const { fd } = this.#target.file!
     // In this order: a change of the owner clears the set-user-id bit, and all of it changes times.
     const owned = ownership === false || await this.#giveAway(fd, from, ownership === 'prefer')
-    if (xattrs !== false) await this.#copyXattrs(source.fd, fd, xattrs === 'prefer')
+    if (xattrs !== false) this.#check(await copyXattrs(source.fd, fd, xattrs === 'prefer'), 'setxattr')
     if (mode) await promisify(fchmod)(fd, Number(from.mode) & (owned ? 0o7777 : 0o1777))
     if (!timestamps) return
     const result = await copyTimes(source.fd, fd)
@@ -177,11 +177,6 @@ class FileCopy {
       }
     }
     return false
-  }
-
-  async #copyXattrs(source: number, fd: number, prefer: boolean): Promise<void> {
-    const result = await copyXattrs(source, fd, prefer)
-    if (!prefer || result !== -ENOSYS) this.#check(result, 'setxattr') // a package without its addon sets none
   }
 
   #check(result: number, syscall: string): void {

@@ -39,9 +39,10 @@ export function cloneFile(source: number, target: number): Promise<number> {
   return fileCall(FileCall.clone, source, target, none)
 }
 
-/** @param prefer without those that the target's file system does not take, or that may not be set */
-export function copyXattrs(source: number, target: number, prefer: boolean): Promise<number> {
-  return fileCall(FileCall.copyXattrs, source, target, Float64Array.of(Number(prefer)))
+/** @param prefer without those that cannot be kept: not taken by the target's file system, forbidden, or for want of the addon */
+export async function copyXattrs(source: number, target: number, prefer: boolean): Promise<number> {
+  const result = await fileCall(FileCall.copyXattrs, source, target, Float64Array.of(Number(prefer)))
+  return prefer && result === -ENOSYS ? 0 : result
 }
 
 export function copyTimes(source: number, target: number): Promise<number> {

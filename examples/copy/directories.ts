@@ -1,6 +1,5 @@
 /** Directories and links of a tree, made as cp -r makes them. */
 import type { Stats } from 'node:fs'
-import { constants } from 'node:os'
 import { chmod, chown, lchown, lstat, lutimes, mkdir, open, readlink, stat, symlink, unlink, utimes } from 'node:fs/promises'
 // The library copies files alone; attributes of directories are nobody's business but this tool's.
 import { copyXattrs } from '../../lib/file-calls.js'
@@ -62,7 +61,7 @@ async function keepXattrs(source: Path, target: Path): Promise<void> {
   await using from = await open(source)
   await using to = await open(target)
   const result = await copyXattrs(from.fd, to.fd, true)
-  if (result < 0 && result !== -constants.errno.ENOSYS) throw errnoError(result, 'setxattr', target)
+  if (result < 0) throw errnoError(result, 'setxattr', target)
 }
 
 /** As copyFile does with `ownership: 'prefer'`. */
