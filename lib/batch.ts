@@ -1,8 +1,15 @@
 /** Operations that are submitted together, and awaited together. */
-import { abortError } from './errors.js'
+import { abortError, errnoOf } from './errors.js'
 import type { Completion, Operation } from './operation.js'
 
-export class Batch {
+const EFAULT = errnoOf('EFAULT')
+
+/** What several operations report their ends to. */
+export interface Gathering {
+  completed(place: number, completion: Completion): void
+}
+
+export class Batch implements Gathering {
   private readonly _completions: Completion[]
   private _left: number
 
@@ -32,8 +39,10 @@ export class Batch {
 }
 
 /** The callback of each of its operations: one for all, as `settle` is. */
-export function settleInBatch(this: Operation, _error: Error | null, result: number, flags: number): void {
-  this.batch!.completed(this.place, { result, flags })
+export function settleInBatch(this: Operation, error: Error | null, result: number, flags: number): void {
+  // Bytes that did not get into a buffer that was detached have not been read.
+  const failed = error !== null && result >= 0 && this.aborted === null
+  this.batch!.completed(this.place, { result: failed ? EFAULT : result, flags })
 }
 
 /** The index behind the last of the chain that begins at `head`. */

@@ -20,7 +20,7 @@ import type { ReadStreamOptions, WriteStreamOptions } from './node-stream-option
 import { UringReadStream } from './node-read-stream.js'
 import { UringWriteStream } from './node-write-stream.js'
 import type { Operation } from './operation.js'
-import type { Range } from './operations.js'
+import type { Range } from './operation-arguments.js'
 import { HeldFiles } from './open-files.js'
 import { ops } from './operations.js'
 import { operationBytesMax, streamOptions } from './options.js'

@@ -21,7 +21,7 @@ export type { CompleteMessage, LatencySummary, SubmitMessage } from './monitor.j
 export { Monitor } from './monitor.js'
 export type { Completion, CompletionCallback } from './operation.js'
 export { Operation } from './operation.js'
-export type { BetweenDirectories, File, InDirectory, Range } from './operations.js'
+export type { BetweenDirectories, File, InDirectory, Range } from './operation-arguments.js'
 export { ops } from './operations.js'
 export type { FileStats } from './statx.js'
 export type { BufferOwnership, EngineChoice, RingOptions, SqPollOptions, StreamOptions, WorkerLimits } from './options.js'

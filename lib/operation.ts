@@ -1,5 +1,5 @@
 /** One operation of a caller's, from its building to its completion. */
-import type { Batch } from './batch.js'
+import type { Gathering } from './batch.js'
 import type { FixedBuffer, Holding } from './buffers.js'
 import type { Engine, EngineBuffer } from './engine.js'
 import { currentPosition, IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode, Request } from './engine.js'
@@ -8,6 +8,7 @@ import { cannotBeDetached } from './memory.js'
 import type { Ring } from './ring.js'
 import type { FileStats } from './statx.js'
 import { parseStatx, statxBytes } from './statx.js'
+import { bytesIn } from './vectors.js'
 
 const EBADF = -9
 const EFAULT = errnoOf('EFAULT')
@@ -40,7 +41,7 @@ export class Operation extends Request {
   /** @internal */
   declare reject: ((error: Error) => void) | null
   /** The batch that it belongs to, @internal */
-  declare batch: Batch | null
+  declare batch: Gathering | null
   /** and its place there. @internal */
   declare place: number
   /** The ring that it is submitted to. @internal */
@@ -53,6 +54,8 @@ export class Operation extends Request {
   declare destination: string | Buffer | undefined
   /** Why it is to end early. @internal */
   declare aborted: AbortSignal | null
+  /** How many operations it is to the kernel (lib/long-operation.ts). @internal */
+  declare span: number
   /** The closing of what it opened, where its caller never learned of it. @internal */
   declare unclaimed: Operation | null
 
@@ -147,7 +150,7 @@ export class Operation extends Request {
 }
 
 // As in Request: what few have.
-Object.assign(Operation.prototype, { destination: undefined, aborted: null, unclaimed: null })
+Object.assign(Operation.prototype, { destination: undefined, aborted: null, span: 1, unclaimed: null })
 
 /**
  * What the owner of an operation must know of that was ended too late: his file has changed, or bytes that were read in
@@ -231,21 +234,15 @@ export class WriteOperation extends Operation {
 
   constructor(readonly sources: readonly Uint8Array[], opcode: number, syscall = 'write') {
     super(opcode, syscall)
-    this._bytes = totalBytes(sources)
+    this._bytes = bytesIn(sources)
   }
 
   override failure(result: number): Error | null {
-    const stayed = totalBytes(this.sources) >= this._bytes
+    const stayed = bytesIn(this.sources) >= this._bytes
     // EFAULT: it was gone when its turn came, or its pages were when the kernel looked.
     const says = stayed || this.aborted !== null || (result < 0 && result !== EFAULT)
     return says ? super.failure(result) : invalidState('a buffer was detached while it was being written')
   }
-}
-
-function totalBytes(views: readonly Uint8Array[]): number {
-  let sum = 0
-  for (const { byteLength } of views) sum += byteLength
-  return sum
 }
 
 /** A read into several buffers. */
@@ -281,7 +278,7 @@ export class CancelOperation extends Operation {
   }
 
   override admitted(): void {
-    this.address = this._target.ring === this.ring ? this._target.slot : -1
+    this.address = this._target.ring === this.ring ? (this._target.waiter ?? this._target).slot : -1
   }
 
   /**
@@ -289,9 +286,9 @@ export class CancelOperation extends Operation {
    * nobody what they found.
    */
   hurry(ring: Ring): void {
-    const target = this._target
+    const target = this._target.waiter ?? this._target
     const first = target.chain?.[0] ?? target
-    if (target.ring !== ring || (target.slot < 0 && !first.queued)) return
+    if (this._target.ring !== ring || (target.slot < 0 && !first.queued)) return
     this.opcode = Opcode.nop
     process.nextTick(() => ring.cancel(target)) // callbacks are never called by a submission
   }

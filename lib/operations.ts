@@ -1,27 +1,20 @@
 /** Builders of single operations, for `Ring.submit` and `Ring.batch`. */
 import type { FixedBuffer } from './buffers.js'
-import type { OpenFile } from './engine.js'
 import {
   AT_EMPTY_PATH, cString, currentPosition, FSYNC_DATASYNC, IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode
 } from './engine.js'
-import { invalidArgType, invalidState, outOfRange } from './errors.js'
+import { invalidArgType, outOfRange } from './errors.js'
 import { HeapBuffer } from './heap-buffer.js'
+import { LongOperation } from './long-operation.js'
 import { O_CLOEXEC, fileMode, openFlags } from './open-flags.js'
 import { CancelOperation, Operation, ReadOperation, ReadVectorOperation, StatOperation, TimeoutOperation, WriteOperation } from './operation.js'
 import type { Memory } from './memory.js'
-import { bytesOf, isDetached } from './memory.js'
 import type { PathLike } from './path.js'
 import { validPath } from './path.js'
 import { operationBytesMax, validateFd, validateInteger, validatePosition } from './options.js'
-
-/** A descriptor, or a file registered with `ring.registerFiles`. */
-export type File = number | OpenFile
-
-function fileOf(file: File): OpenFile {
-  if (typeof file === 'object' && typeof file?.fd === 'number') return file
-  validateFd(file)
-  return { fd: file as number, index: -1 }
-}
+import type { BetweenDirectories, File, InDirectory, Range } from './operation-arguments.js'
+import { directoryOf, fileOf, memoryOf, messageOf, partOf, vectorOf, workingDirectory } from './operation-arguments.js'
+import { buffersMax, bytesIn } from './vectors.js'
 
 function onFile<T extends Operation>(operation: T, file: File, position: number | bigint | null = 0): T {
   if (position !== null) validatePosition(position)
@@ -30,20 +23,22 @@ function onFile<T extends Operation>(operation: T, file: File, position: number 
   return operation
 }
 
-/** @throws ERR_INVALID_STATE for what was detached, ERR_OUT_OF_RANGE for more than one operation carries (2 GiB - 4 KiB; a UringFile splits) */
-function memoryOf(memory: Memory): Uint8Array {
-  const bytes = bytesOf(memory, 'buffer')
-  if (isDetached(bytes)) throw invalidState('the buffer was detached before it was used')
-  validateInteger(bytes.byteLength, 'buffer.byteLength', 0, operationBytesMax)
-  return bytes
+/** A transfer of all of the views, in pieces where one operation carries no more than some. */
+function onViews(
+  make: (views: Uint8Array[]) => Operation, views: Uint8Array[], file: File, position: number | bigint | null, viewsMax = Infinity
+): Operation {
+  return views.length <= viewsMax && bytesIn(views) <= operationBytesMax
+    ? onFile(make(views), file, position)
+    : new LongOperation(views, position, (part, at) => onFile(make(part), file, at))
 }
 
-/** @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE for more than one operation carries in all */
-function vectorOf(buffers: readonly Memory[]): Uint8Array[] {
-  if (!Array.isArray(buffers)) throw invalidArgType('buffers', 'an instance of Array', buffers)
-  const vector = buffers.map(memoryOf)
-  validateInteger(vector.reduce((sum, each) => sum + each.byteLength, 0), 'bytes in buffers', 0, operationBytesMax)
-  return vector
+const reading = ([view]: Uint8Array[]): Operation => new ReadOperation(view)
+const readingVector = (views: Uint8Array[]): Operation => new ReadVectorOperation(views)
+const writing = ([view]: Uint8Array[]): Operation => writeOf(Opcode.write, 'write', view)
+function writingVector(views: Uint8Array[]): Operation {
+  const operation = new WriteOperation(views, Opcode.writev)
+  operation.vector = views
+  return operation
 }
 
 function writeOf(opcode: number, syscall: string, bytes: Uint8Array): Operation {
@@ -53,28 +48,11 @@ function writeOf(opcode: number, syscall: string, bytes: Uint8Array): Operation 
   return operation
 }
 
-/** AT_FDCWD */
-const workingDirectory = -100
-
-/** @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE */
-function directoryOf(directory: number | undefined, name: string): number {
-  if (directory === undefined) return workingDirectory
-  validateFd(directory, name) // the plain number: the kernel takes no registered file here
-  return directory
-}
-
 function withPath<T extends Operation>(operation: T, path: PathLike, directory?: number, name = 'options.directory'): T {
   operation.path = validPath(path)
   const fd = directoryOf(directory, name)
   if (fd !== workingDirectory) operation.file = { fd, index: -1 }
   return operation
-}
-
-/** The part of a buffer. @throws ERR_OUT_OF_RANGE, ERR_INVALID_ARG_TYPE */
-function partOf(fixed: FixedBuffer, { offset = 0, length = fixed.length - offset }: Range): Required<Range> {
-  validateInteger(offset, 'offset', 0, fixed.length)
-  validateInteger(length, 'length', 0, fixed.length - offset)
-  return { offset, length }
 }
 
 /** Memory that can be given away while the kernel fills it is filled as any other of a caller's. */
@@ -95,21 +73,6 @@ function withFixed(opcode: number, syscall: string, file: File, fixed: FixedBuff
   operation.length = length
   return operation
 }
-
-/** Part of a FixedBuffer, in bytes; all of it by default. */
-export interface Range { offset?: number, length?: number }
-
-/** Where a relative path begins. */
-export interface InDirectory {
-  /**
-   * The descriptor of an open directory, which stays open until the operation has ended. Default: the working directory.
-   * On threads it takes Linux and its /proc, else it fails with ENOSYS; as it does with a caller's own `fs`.
-   */
-  directory?: number
-}
-
-/** Where the relative paths of a renaming begin, each as in `InDirectory`. */
-export interface BetweenDirectories { fromDirectory?: number, toDirectory?: number }
 
 /** What the kernel's fields hold; op_flags of binding/operation.h has 16 bits. */
 const u32Max = 0xffff_ffff
@@ -141,24 +104,22 @@ export const ops = {
 
   /**
    * Reads up to the buffer's length at `position`; null: at the file's own position. Resolves with what one read
-   * brought, which may be less.
+   * brought, which may be less. More than the kernel moves at once (0x7ffff000 bytes, 2 GiB less 4 KiB) becomes a chain of
+   * linked operations, here and in the next three: after one that fell short the rest is cancelled, and the result
+   * is what was moved until then.
    * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_INVALID_STATE for a buffer that was detached
    */
   read: (file: File, buffer: Memory, position: number | bigint | null = null): Operation =>
-    onFile(new ReadOperation(memoryOf(buffer)), file, position),
+    onViews(reading, [memoryOf(buffer)], file, position),
   /** Writes a buffer at `position`; null: at the file's own position. What one write took may be less. */
   write: (file: File, buffer: Memory, position: number | bigint | null = null): Operation =>
-    onFile(writeOf(Opcode.write, 'write', memoryOf(buffer)), file, position),
+    onViews(writing, [memoryOf(buffer)], file, position),
   /** One read into several buffers, in order. */
   readv: (file: File, buffers: readonly Memory[], position: number | bigint | null = null): Operation =>
-    onFile(new ReadVectorOperation(vectorOf(buffers)), file, position),
-  /** One write from several buffers (at most 1024), in order. */
-  writev(file: File, buffers: readonly Memory[], position: number | bigint | null = null): Operation {
-    const vector = vectorOf(buffers)
-    const operation = onFile(new WriteOperation(vector, Opcode.writev), file, position)
-    operation.vector = vector
-    return operation
-  },
+    onViews(readingVector, vectorOf(buffers), file, position),
+  /** One write from several buffers, in order. More than 1024 (UIO_MAXIOV) are a chain, too. */
+  writev: (file: File, buffers: readonly Memory[], position: number | bigint | null = null): Operation =>
+    onViews(writingVector, vectorOf(buffers), file, position, buffersMax),
   /** Reads into a buffer of a BufferPool or of `registerBuffers`; where it is the ring's or shared memory, without a copy. */
   readFixed: (file: File, buffer: FixedBuffer, position: number | bigint | null = null, range: Range = {}): Operation =>
     buffer.lease.buffer instanceof HeapBuffer
@@ -255,14 +216,14 @@ export const ops = {
   /** Sends on a connected socket; `flags` of MSG_*. */
   send(fd: number, buffer: Memory, flags = 0): Operation {
     validateInteger(flags, 'flags', 0, opFlagsMax)
-    const operation = onFile(writeOf(Opcode.send, 'send', memoryOf(buffer)), fd)
+    const operation = onFile(writeOf(Opcode.send, 'send', messageOf(buffer)), fd)
     operation.opFlags = flags
     return operation
   },
   /** Receives from a connected socket; `flags` of MSG_*. */
   recv(fd: number, buffer: Memory, flags = 0): Operation {
     validateInteger(flags, 'flags', 0, opFlagsMax)
-    const operation = onFile(new ReadOperation(memoryOf(buffer), Opcode.recv, 'recv'), fd)
+    const operation = onFile(new ReadOperation(messageOf(buffer), Opcode.recv, 'recv'), fd)
     operation.opFlags = flags
     return operation
   },

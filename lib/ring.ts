@@ -4,6 +4,7 @@ import { Admission } from './admission.js'
 import { Batch, endOfChain, hang, settleInBatch } from './batch.js'
 import type { BufferPool, FixedBuffer } from './buffers.js'
 import { abortError, invalidArgType, invalidState } from './errors.js'
+import { LongOperation } from './long-operation.js'
 import type { Memory } from './memory.js'
 import type { Monitor } from './monitor.js'
 import type { Completion, CompletionCallback } from './operation.js'
@@ -98,7 +99,7 @@ export class Ring extends Admission {
   }
 
   async #submitBatch(operations: readonly Operation[]): Promise<Completion[]> {
-    this.#claim(operations)
+    const span = this.#claim(operations)
     operations[operations.length - 1].unlink()
     return new Promise((resolve, reject) => {
       const batch = new Batch(operations, resolve, reject)
@@ -107,20 +108,29 @@ export class Ring extends Admission {
         operations[i].place = i
         this.#prepare(operations[i], settleInBatch)
       }
-      this.engine.hold()
-      for (let head = 0, end: number; head < operations.length; head = end) {
-        end = endOfChain(operations, head)
-        if (end - head > 1) hang(operations.slice(head, end))
-        this.start(operations[head])
-      }
-      this.engine.release()
-      this.engine.flush()
+      this.#startAll(span === operations.length ? operations : operations.flatMap(unfolded))
     })
   }
 
-  /** Checks all of a batch, and that none comes twice; one that is refused leaves every operation as it was. */
-  #claim(operations: readonly Operation[]): void {
+  /** Starts operations whose links hold, and lets the kernel see them together. */
+  #startAll(operations: readonly Operation[]): void {
+    this.engine.hold()
+    for (let head = 0, end: number; head < operations.length; head = end) {
+      end = endOfChain(operations, head)
+      if (end - head > 1) hang(operations.slice(head, end))
+      this.start(operations[head])
+    }
+    this.engine.release()
+    this.engine.flush()
+  }
+
+  /**
+   * Checks all of a batch, and that none comes twice; one that is refused leaves every operation as it was.
+   * @returns how many they are to the kernel
+   */
+  #claim(operations: readonly Operation[]): number {
     let claimed = 0
+    let span = 0
     try {
       for (; claimed < operations.length; claimed++) {
         this.#check(operations[claimed])
@@ -128,8 +138,12 @@ export class Ring extends Admission {
       }
       for (let head = 0, end: number; head < operations.length; head = end) {
         end = endOfChain(operations, head)
-        if (end - head > 1) validateInteger(end - head, 'length of the chain', 1, this.engine.chainMax)
+        let chain = 0
+        for (let i = head; i < end; i++) chain += operations[i].span
+        if (chain > 1) validateInteger(chain, 'length of the chain', 1, this.engine.chainMax)
+        span += chain
       }
+      return span
     } catch (error) {
       while (claimed > 0) operations[--claimed].callback = null
       throw error
@@ -139,6 +153,7 @@ export class Ring extends Admission {
   #begin(operation: Operation, callback: CompletionCallback): void {
     operation.unlink()
     this.#prepare(operation, callback)
+    if (operation.span > 1) return this.#startAll(unfolded(operation))
     if (this.full && operation instanceof CancelOperation) operation.hurry(this)
     this.start(operation)
   }
@@ -147,6 +162,7 @@ export class Ring extends Admission {
     if (!(operation instanceof Operation)) throw invalidArgType('operation', 'an operation made by ops', operation)
     if (operation.callback !== null) throw invalidState('an operation is submitted once')
     operation.check()
+    if (operation.span > 1) validateInteger(operation.span, 'operations', 1, this.engine.chainMax)
     this.refuseClosed()
   }
 
@@ -235,6 +251,11 @@ export class Ring extends Admission {
     await this.idle()
     await this.engine.close()
   }
+}
+
+/** What an operation is to the kernel. */
+function unfolded(operation: Operation): readonly Operation[] {
+  return operation instanceof LongOperation ? operation.unfold() : [operation]
 }
 
 const sharedRings = new Map<EngineChoice, Ring>()

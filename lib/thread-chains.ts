@@ -1,6 +1,7 @@
 /** The order that links and drains ask for, where the kernel does not see to it. */
 import type { Request } from './engine.js'
 import { IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode } from './engine.js'
+import { bytesIn } from './vectors.js'
 
 /** Requests that run one after the other; most are alone. */
 interface Chain {
@@ -11,7 +12,7 @@ interface Chain {
 
 /** The kernel does not take their failure for one (see `Operation.link`). */
 const neverFail: readonly number[] = [Opcode.statx, Opcode.renameat, Opcode.unlinkat]
-const transfers: readonly number[] = [Opcode.read, Opcode.write]
+const transfers: readonly number[] = [Opcode.read, Opcode.write, Opcode.writev]
 
 /** Runs what it is given as soon as what it waits for has ended. */
 export class ThreadChains {
@@ -110,7 +111,7 @@ export class ThreadChains {
 }
 
 /** Whether what is linked behind it must not run. */
-function breaks({ opcode, flags, length }: Request, result: number): boolean {
+function breaks({ opcode, flags, length, vector }: Request, result: number): boolean {
   if ((flags & IOSQE_IO_HARDLINK) !== 0 || neverFail.includes(opcode)) return false
-  return result < 0 || (transfers.includes(opcode) && result < length)
+  return result < 0 || (transfers.includes(opcode) && result < (vector === null ? length : bytesIn(vector)))
 }

@@ -1,6 +1,6 @@
 /** Transfers that may take more than one operation. */
 import { operationBytesMax } from './options.js'
-import { oneVector, withoutFirst } from './vectors.js'
+import { bytesIn, oneVector, withoutFirst } from './vectors.js'
 
 /** A position in a file; null: where the file is. */
 export type At = number | bigint | null
@@ -46,8 +46,7 @@ export async function writeVectors(
   // The kernel has a say even in writing nothing.
   if (left.length === 0) left = buffers.slice(0, 1)
   if (left.length === 0) return 0
-  const length = left.reduce((sum, each) => sum + each.byteLength, 0)
-  return writeWhole(length, position, async (_done, at) => {
+  return writeWhole(bytesIn(left), position, async (_done, at) => {
     const moved = await write(oneVector(left), at)
     left = withoutFirst(left, moved)
     return moved
@@ -60,7 +59,7 @@ function after<K extends 'bytesRead' | 'bytesWritten'>(moved: K, done: number, e
 }
 
 /** A position so many bytes further; null stays where the file is. */
-function later(position: At, bytes: number): At {
+export function later(position: At, bytes: number): At {
   if (position === null || bytes === 0) return position
   return typeof position === 'bigint' ? position + BigInt(bytes) : position + bytes
 }

@@ -2,7 +2,13 @@
 import { operationBytesMax } from './options.js'
 
 /** In one operation at most (UIO_MAXIOV of the kernel). */
-const buffersMax = 1024
+export const buffersMax = 1024
+
+export function bytesIn(views: readonly Uint8Array[]): number {
+  let sum = 0
+  for (const { byteLength } of views) sum += byteLength
+  return sum
+}
 
 /** As much of the views as one operation carries. */
 export function oneVector(views: Uint8Array[]): Uint8Array[] {
