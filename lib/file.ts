@@ -257,9 +257,17 @@ export class UringFile extends EventEmitter {
     return this._file
   }
 
-  private async _run(operation: Operation, signal?: AbortSignal): Promise<number> {
-    const { result } = await this._hold(this.ring.submit(operation, { signal }))
-    return result
+  /** By a callback where it can: each promise more costs a cached read a tenth. */
+  private _run(operation: Operation, signal?: AbortSignal): Promise<number> {
+    if (signal !== undefined) return this._hold(this.ring.submit(operation, { signal })).then(({ result }) => result)
+    return new Promise((resolve, reject) => {
+      this.ring.submit(operation, (error, result) => {
+        this[kUnref]()
+        if (error === null) resolve(result)
+        else reject(error)
+      })
+      this[kRef]()
+    })
   }
 
   /** The file stays open until the work on it is done. */
