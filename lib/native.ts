@@ -201,13 +201,24 @@ function addonPath(root: string): string {
   return prebuilt
 }
 
+/**
+ * Why no addon can be loaded here; null where one can. Bun and Deno load those of Node's, and have not the event loop that
+ * this one calls: Bun 1.4 aborts the process at such a call, Deno 2 ends it for want of a symbol.
+ */
+export function platformRefusal(): string | null {
+  if (process.platform !== 'linux') return `io_uring needs Linux, this is ${process.platform}`
+  const other = ['bun', 'deno'].find(name => name in process.versions)
+  return other === undefined ? null : `the addon needs Node's event loop (libuv), which ${other} has not`
+}
+
 let loaded: NativeAddon | Error | undefined
 
 /** The addon, or the error that kept it from loading (no prebuild for this platform, no compiler). */
 export function loadNative(): NativeAddon | Error {
   if (loaded !== undefined) return loaded
   try {
-    if (process.platform !== 'linux') throw new Error(`io_uring needs Linux, this is ${process.platform}`)
+    const refusal = platformRefusal()
+    if (refusal !== null) throw new Error(refusal)
     loaded = createRequire(import.meta.url)(addonPath(packageRoot())) as NativeAddon
   } catch (error) {
     loaded = error as Error

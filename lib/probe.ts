@@ -4,7 +4,7 @@ import { allOperations } from './engine.js'
 import { errnoError } from './errors.js'
 import { closesLate, keepsFiles } from './kernel.js'
 import type { NativeAddon, NativeEngine } from './native.js'
-import { loadNative, ordinary, setupWords } from './native.js'
+import { loadNative, ordinary, platformRefusal, setupWords } from './native.js'
 import type { Restrictions } from './restrictions.js'
 import { memlockLimit, readRestrictions } from './restrictions.js'
 
@@ -35,8 +35,8 @@ export function refusalReason(error: NodeJS.ErrnoException): string {
     return 'most likely a seccomp profile forbids it, as those of Docker and Kubernetes do; allow it by docker run --security-opt ' +
       'seccomp=PROFILE with a profile that allows io_uring_setup, io_uring_enter and io_uring_register, or seccomp=unconfined'
   }
-  const loaded = error.errno !== undefined || process.platform !== 'linux'
-  return reasons[error.code ?? ''] ?? (loaded ? error.message : `${error.message}; ${rebuild}`)
+  const helps = error.errno === undefined && platformRefusal() === null
+  return reasons[error.code ?? ''] ?? (helps ? `${error.message}; ${rebuild}` : error.message)
 }
 
 /** Undefined before it was tried. */

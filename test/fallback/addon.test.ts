@@ -1,9 +1,10 @@
 // Packages whose addon is missing, broken or for another platform.
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
+import { libcOf } from '../../lib/native.js'
 import { makeFile } from '../helpers/files.js'
 import { packageRoot } from '../helpers/package-root.js'
 import { sha256 } from '../helpers/seeded.js'
@@ -51,9 +52,19 @@ t.test('with an addon that is no library everything runs on threads', async t =>
   onThreads(t, runCopy(t, Buffer.from('no ELF file')), /invalid ELF header|file too short|not a mach-o|not a valid Win32/)
 })
 
+for (const runtime of ['bun', 'deno']) {
+  t.test(`on a runtime that calls itself ${runtime} the addon is not touched`, async t => {
+    const built = join(packageRoot, 'build/Release/uring_streams.node')
+    const prebuilt = join(packageRoot, `prebuilds/linux-${process.arch}/uring-streams.${libcOf(process.execPath)}.node`)
+    const addon = readFileSync(existsSync(built) ? built : prebuilt)
+    const disguise = `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,${runtime}:'1.0.0'}})`
+    onThreads(t, runCopy(t, addon, ['--import', disguise]), new RegExp(`^the addon needs Node's event loop \\(libuv\\), which ${runtime} has not$`))
+  })
+}
+
 for (const platform of ['darwin', 'win32', 'freebsd']) {
   t.test(`on a platform that calls itself ${platform} everything runs on threads`, async t => {
     const disguise = `data:text/javascript,Object.defineProperty(process,'platform',{value:'${platform}'})`
-    onThreads(t, runCopy(t, null, ['--import', disguise]), new RegExp(`io_uring needs Linux, this is ${platform}`))
+    onThreads(t, runCopy(t, null, ['--import', disguise]), new RegExp(`^io_uring needs Linux, this is ${platform}$`))
   })
 }
