@@ -184,8 +184,11 @@ export class UringReadStream extends Readable {
   private _finish(): void {
     this._wanted = false
     if (this.start === undefined) this._file.leaveAt(this.bytesRead)
-    this.push(null)
-    if (this._iterator !== null) super.read(0) // nobody else would ask for the end
+    // Inside `_read`, a consumer that has paused to work on the last chunk would be told.
+    process.nextTick(() => {
+      this.push(null)
+      if (this._iterator !== null) super.read(0) // nobody else would ask for the end
+    })
   }
 
   private _pushLeased(chunk: Buffer, lease: Lease, direct: boolean): void {
