@@ -3,6 +3,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { addAbortSignal, finished, Readable } from 'node:stream'
 import type { Lease } from './buffers.js'
 import { leaseOf } from './buffers.js'
+import { errorOrDestroy, readableState } from './node-stream-state.js'
 import { UringWriteStream } from './node-write-stream.js'
 import type { ReadStreamOptions } from './node-stream-options.js'
 import { validateReadOptions } from './node-stream-options.js'
@@ -11,8 +12,6 @@ import { PullIterator } from './pull-iterator.js'
 import { ReadAhead } from './read-ahead.js'
 import type { PathLike } from './path.js'
 import { StreamFile } from './stream-file.js'
-
-interface ReadableState { _readableState: { autoDestroy: boolean } }
 
 /**
  * Reads a file in order. A drop-in for fs.ReadStream: the same options, properties, events and errors.
@@ -81,11 +80,11 @@ export class UringReadStream extends Readable {
 
   /** Whether the file is closed at the end and after an error. */
   get autoClose(): boolean {
-    return (this as unknown as ReadableState)._readableState.autoDestroy
+    return readableState(this).autoDestroy
   }
 
   set autoClose(value: boolean) {
-    (this as unknown as ReadableState)._readableState.autoDestroy = value
+    readableState(this).autoDestroy = value
   }
 
   /** True until the file is open. */
@@ -177,8 +176,7 @@ export class UringReadStream extends Readable {
   private _fail(error: Error): void {
     if (this._failed) return
     this._failed = true
-    if (this.autoClose) this.destroy(error)
-    else this.emit('error', error)
+    errorOrDestroy(this, readableState(this), error)
   }
 
   private _finish(): void {
@@ -283,6 +281,7 @@ export class UringReadStream extends Readable {
     if (chunk === null) return null
     const lease = leaseOf(chunk)
     this._deliver(lease === undefined ? [] : [lease])
+    readableState(this).dataEmitted = true
     if (this.listenerCount('data') > 0) this.emit('data', chunk)
     return chunk
   }

@@ -4,6 +4,7 @@ import { addAbortSignal, Writable } from 'node:stream'
 import type { Lease } from './buffers.js'
 import { leaseOf } from './buffers.js'
 import { streamDestroyed } from './errors.js'
+import { errorOrDestroy, writableState } from './node-stream-state.js'
 import type { WriteStreamOptions } from './node-stream-options.js'
 import { validateWriteOptions } from './node-stream-options.js'
 import { chunkSizeWritten, chunkSizeOf, depthOf, streamOptions } from './options.js'
@@ -17,8 +18,6 @@ import { WrittenFile } from './written-file.js'
 
 /** What Writable itself holds, without the window. */
 const lengthInBuffer = Object.getOwnPropertyDescriptor(Writable.prototype, 'writableLength')!.get! as () => number
-
-interface WritableState { _writableState: { autoDestroy: boolean } }
 
 /**
  * Writes a file in order. A drop-in for fs.WriteStream: the same options, properties, events and errors.
@@ -85,11 +84,11 @@ export class UringWriteStream extends Writable {
 
   /** Whether the file is closed at the end and after an error. */
   get autoClose(): boolean {
-    return (this as unknown as WritableState)._writableState.autoDestroy
+    return writableState(this).autoDestroy
   }
 
   set autoClose(value: boolean) {
-    (this as unknown as WritableState)._writableState.autoDestroy = value
+    writableState(this).autoDestroy = value
   }
 
   /** True until the file is open. */
@@ -253,12 +252,12 @@ export class UringWriteStream extends Writable {
   private _fail(error: Error): void {
     if (this._failed) return
     this._failed = true
+    writableState(this).errored ??= error // what the callbacks may look at
     this._callbacks.fail(error)
     const report = this._finalCallback ?? this._accepted
     this._finalCallback = this._accepted = null
     if (report !== null) report(error)
-    else if (this.autoClose) this.destroy(error)
-    else this.emit('error', error)
+    else errorOrDestroy(this, writableState(this), error)
   }
 
   /** Writable emits 'drain' when the window has taken everything; users are told when memory is free again. */

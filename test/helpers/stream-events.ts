@@ -30,6 +30,13 @@ export function recordEvents(stream: Readable | Writable, names: string[]): stri
   return seen
 }
 
+/** The errors that are emitted. */
+export function recordErrors(stream: Readable | Writable): StreamError[] {
+  const errors: StreamError[] = []
+  stream.on('error', (error: StreamError) => { errors.push(error) })
+  return errors
+}
+
 /** How often each of `names` was emitted. */
 export function countEvents(stream: Readable | Writable, names: string[]): Record<string, number> {
   const counts: Record<string, number> = {}

@@ -21,7 +21,7 @@ streamTest('for await gives the content, then end and close are emitted', async 
   t.ok((await iterate(stream)).equals(content))
   await closing(stream)
   t.same(seen, ['open', 'ready', 'end', 'close'])
-  t.match(stream, { destroyed: true, readableEnded: true, bytesRead: content.length })
+  t.match(stream, { destroyed: true, readableEnded: true, readableDidRead: true, bytesRead: content.length })
 })
 
 streamTest('an empty file gives no round of the loop', async t => {

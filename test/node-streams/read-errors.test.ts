@@ -1,9 +1,10 @@
 import fs, { closeSync, openSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createUringReadStream } from '../../lib/index.js'
+import { finished } from 'node:stream'
+import { createUringReadStream, type UringReadStream } from '../../lib/index.js'
 import { isOpenOn, streamTest } from '../helpers/descriptors.js'
 import { runAsOtherUser } from '../helpers/other-user.js'
-import { closing, next, recordEvents, shapeOf, thrown } from '../helpers/stream-events.js'
+import { closing, next, recordErrors, recordEvents, shapeOf, thrown } from '../helpers/stream-events.js'
 
 const NAMES = ['open', 'ready', 'data', 'end', 'error', 'close']
 const TYPE = 'ERR_INVALID_ARG_TYPE'
@@ -105,6 +106,23 @@ streamTest('a directory gives the very error of fs when it is read', async t => 
   const error = await closing(createUringReadStream(dir).resume())
   t.match(error, { code: 'EISDIR', syscall: 'read' })
   t.same(shapeOf(error), shapeOf(expected))
+})
+
+streamTest('with autoClose false a stream that has failed is what one of fs is, and fails once', async t => {
+  const dir = t.testdir()
+  const outcome = async (stream: fs.ReadStream | UringReadStream) => {
+    const errors = recordErrors(stream)
+    await next(stream.resume(), 'error')
+    const { errored, readable, destroyed, readableAborted } = stream
+    const told = await new Promise<unknown>(resolve => finished(stream, resolve))
+    t.equal(told, errored)
+    stream.destroy(new Error('second'))
+    await closing(stream)
+    return { errors: errors.map(shapeOf), errored: shapeOf(errored!), readable, destroyed, readableAborted }
+  }
+  const expected = await outcome(fs.createReadStream(dir, { autoClose: false }))
+  t.match(expected, { errors: [{ code: 'EISDIR' }], readable: false, destroyed: false })
+  t.same(await outcome(createUringReadStream(dir, { autoClose: false })), expected)
 })
 
 streamTest('a file that this user may not read gives EACCES', async t => {

@@ -1,9 +1,10 @@
 import fs, { closeSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { finished } from 'node:stream'
 import { createUringWriteStream } from '../../lib/index.js'
 import { isOpenOn, notLinux, streamTest } from '../helpers/descriptors.js'
 import { runAsOtherUser } from '../helpers/other-user.js'
-import { closing, endAndClose, failingWrite, next, recordEvents, shapeOf, thrown, turns, writeOne } from '../helpers/stream-events.js'
+import { closing, endAndClose, failingWrite, next, recordErrors, recordEvents, shapeOf, thrown, turns, writeOne } from '../helpers/stream-events.js'
 
 const NAMES = ['open', 'ready', 'drain', 'finish', 'error', 'close']
 const TYPE = 'ERR_INVALID_ARG_TYPE'
@@ -143,6 +144,42 @@ streamTest('autoClose false leaves the descriptor open after a failed write', as
   t.ok(isOpenOn(fd, '/dev/full'))
   t.equal(stream.destroyed, false)
   closeSync(fd)
+}, notLinux)
+
+streamTest('with autoClose false a stream that has failed is what one of fs is, and fails once', async t => {
+  const outcome = async (stream: fs.WriteStream | ReturnType<typeof createUringWriteStream>) => {
+    const errors = recordErrors(stream)
+    await next(stream, 'open')
+    const seen: object[] = []
+    const state = ({ errored, writable, destroyed, writableEnded }: typeof stream) =>
+      seen.push({ errored: shapeOf(errored!), writable, destroyed, writableEnded })
+    stream.write('content', () => state(stream))
+    await next(stream, 'error')
+    state(stream)
+    stream.end()
+    t.equal(await new Promise<unknown>(resolve => finished(stream, resolve)), stream.errored)
+    stream.destroy(new Error('second'))
+    await closing(stream)
+    return { errors: errors.map(shapeOf), seen }
+  }
+  const expected = await outcome(fs.createWriteStream('/dev/full', { autoClose: false }))
+  t.match(expected, { errors: [{ code: 'ENOSPC' }], seen: [{ errored: { code: 'ENOSPC' }, writable: false }] })
+  t.equal(expected.errors.length, 1)
+  t.same(await outcome(createUringWriteStream('/dev/full', { autoClose: false })), expected)
+}, notLinux)
+
+streamTest('with autoClose false a full disk is no second error after a write after end()', async t => {
+  const stream = createUringWriteStream('/dev/full', { autoClose: false })
+  const errors = recordErrors(stream)
+  await next(stream, 'open')
+  const told = writeOne(stream, 'content')
+  stream.end()
+  stream.write('late')
+  t.equal((await told)?.code, 'ENOSPC')
+  await turns(20)
+  t.same(errors.map(({ code }) => code), ['ERR_STREAM_WRITE_AFTER_END'])
+  stream.destroy()
+  await closing(stream)
 }, notLinux)
 
 streamTest('a descriptor that is not open for writing gives EBADF', async t => {
