@@ -1,6 +1,7 @@
 /** UringWriteStream: a stream.Writable over the window of writes, in place of fs.WriteStream. */
 import { AsyncResource } from 'node:async_hooks'
 import { addAbortSignal, Writable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import type { Lease } from './buffers.js'
 import { leaseOf } from './buffers.js'
 import { streamDestroyed } from './errors.js'
@@ -331,13 +332,10 @@ export class UringWriteStream extends Writable {
     })
   }
 
-  /** Ends the stream and waits until the file is closed. */
+  /** As Writable's: what was not ended is aborted. What was, is written first. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.closed) return
-    await new Promise<void>((resolve, reject) => {
-      this.on('error', reject)
-      this.close(() => resolve())
-    })
+    if (this.writableEnded && !this.destroyed) await finished(this).catch(() => {}) // the base class tells
+    await (Writable.prototype as unknown as AsyncDisposable)[Symbol.asyncDispose].call(this)
   }
 }
 

@@ -7,6 +7,7 @@ import { patterned, seededFor } from '../helpers/seeded.js'
 import { closing, countEvents, endAndClose, next, properties, recordEvents, turn, turns, writeOne, type StreamError } from '../helpers/stream-events.js'
 
 type Stream = ReturnType<typeof createUringWriteStream>
+const noDispose = !(Symbol.asyncDispose in Writable.prototype) && 'this Node has no Writable[Symbol.asyncDispose]'
 const NAMES = ['open', 'ready', 'finish', 'error', 'close']
 
 /** Each way to bring a stream into a state. */
@@ -184,8 +185,9 @@ streamTest('finished() tells the finish, an early close and an error', async t =
   await Promise.all([written, early, missing].map(closing))
 })
 
+const dispose = (stream: Stream): Promise<unknown> => (stream as unknown as AsyncDisposable)[Symbol.asyncDispose]() as Promise<unknown>
+
 streamTest('Symbol.asyncDispose closes the stream in any state', async t => {
-  const dispose = (stream: Stream) => (stream as unknown as AsyncDisposable)[Symbol.asyncDispose]()
   const fresh = createUringWriteStream(join(t.testdir(), 'file'))
   await dispose(fresh)
   t.match(fresh, { destroyed: true, closed: true })
@@ -197,4 +199,25 @@ streamTest('Symbol.asyncDispose closes the stream in any state', async t => {
   await endAndClose(done)
   await dispose(done)
   t.equal(done.errored, null)
-}, !(Symbol.asyncDispose in Writable.prototype) && 'this Node has no Writable[Symbol.asyncDispose]')
+}, noDispose)
+
+streamTest('Symbol.asyncDispose aborts what was not: a scope that was left by an error commits nothing', async t => {
+  const file = join(t.testdir({ file: 'old' }), 'file')
+  const stream = createUringWriteStream(file, { atomic: true })
+  const seen = recordEvents(stream, NAMES)
+  await writeOne(stream, 'half of it')
+  await dispose(stream)
+  t.same(seen, ['open', 'ready', 'error', 'close'])
+  t.match(stream.errored, { code: 'ABORT_ERR' })
+  t.equal(readFileSync(file, 'utf8'), 'old')
+}, noDispose)
+
+streamTest('Symbol.asyncDispose rejects with the error of the stream', async t => {
+  const outcome = (stream: Stream) => dispose(stream).then(() => 'no error', (error: StreamError) => error.code)
+  const missing = createUringWriteStream(join(t.testdir(), 'missing', 'file'))
+  t.equal((await closing(missing))?.code, 'ENOENT')
+  t.equal(await outcome(missing), 'ENOENT')
+  const full = createUringWriteStream('/dev/full')
+  full.end('content')
+  t.equal(await outcome(full), 'ENOSPC')
+}, noDispose)
