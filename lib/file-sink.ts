@@ -179,8 +179,8 @@ export class FileSink implements Left {
     await this._end().catch(() => {}) // the first error wins
     const waiting = this._waiting
     this._waiting = null
-    if (waiting !== null) waiting.reject(error)
-    else this._stream.deref()?.error(error)
+    waiting?.reject(error)
+    this._stream.deref()?.error(error) // who waited may be a pipe, of which the stream knows nothing
   }
 
   /** Ends the stream at once; who waits for a write or the close learns of it when the file is closed. */

@@ -131,6 +131,18 @@ ringTest('an error of the destination cancels the source, unless preventCancel',
   t.ok(rest.length > 0 && file.content.subarray(file.content.length - rest.length).equals(rest))
 })
 
+ringTest('after an error of the file the destination is errored, whoever waited for it', async t => {
+  const { file } = fileAndTarget(t, 5 * megabyte)
+  for (const bytes of [1000, 150_000, 300_000, 5 * megabyte]) {
+    const writable = createUringWritableStream('/dev/full', { chunkSize: 65_536, writeBehind: 2 })
+    const piped = createUringReadableStream(file.path, { chunkSize: 65_536, end: bytes - 1 }).pipeTo(writable)
+    const error = await rejection(piped)
+    t.match(error, { code: 'ENOSPC' })
+    const writer = writable.getWriter()
+    t.same([await rejection(writer.closed), await rejection(writer.write('late'))], [error, error])
+  }
+})
+
 ringTest('a destination that cannot be opened cancels the source', async t => {
   const { file, directory } = fileAndTarget(t, 1000)
   const readable = createUringReadableStream(file.path)
