@@ -142,7 +142,7 @@ export class UringReadStream extends Readable {
   private _pump(direct = true): void {
     if (this._iterator !== null) return this._iterator.pump()
     while (this._wanted && !this.destroyed) {
-      if (direct && this._paused) return // `resume` or `read` goes on
+      if (direct && this._paused) return // `_goOn`, `resume` or `read` goes on
       const chunk = this._take()
       if (chunk === null) return
       const lease = leaseOf(chunk)
@@ -248,7 +248,14 @@ export class UringReadStream extends Readable {
   override unpipe(destination?: NodeJS.WritableStream): this {
     this._handsOver = false
     this._chooseMemory()
-    return super.unpipe(destination)
+    super.unpipe(destination)
+    this._goOn()
+    return this
+  }
+
+  /** What was kept in the window while nobody took leases goes into Readable's buffer, if it may now. */
+  private _goOn(): void {
+    if (this._wanted && !this._paused) process.nextTick(() => this._pump(false))
   }
 
   private _chooseMemory(): void {
@@ -306,6 +313,15 @@ export class UringReadStream extends Readable {
     }
     if (this._window === null) close()
     else this._window.close(close)
+  }
+}
+
+// A listener of 'readable' takes. Not by `override`, which would hide the overloads that the types have.
+for (const name of ['on', 'addListener'] as const) {
+  UringReadStream.prototype[name] = function (this: UringReadStream, event: string, listener: (...args: any[]) => void) {
+    Readable.prototype.on.call(this, event, listener)
+    if (event === 'readable') this['_goOn']()
+    return this
   }
 }
 

@@ -140,3 +140,62 @@ for (const which of ['reader', 'writer'] as const) {
     }
   })
 }
+
+/** Ways to read the rest of a stream that is paused. */
+const takers: Record<string, (stream: UringReadStream) => Promise<Buffer>> = {
+  'for await': async stream => {
+    const parts: Buffer[] = []
+    for await (const chunk of stream) parts.push(Buffer.from(chunk))
+    return Buffer.concat(parts)
+  },
+  "a listener of 'readable'": async stream => {
+    const parts: Buffer[] = []
+    stream.on('readable', () => {
+      for (let chunk = stream.read(); chunk !== null; chunk = stream.read()) parts.push(Buffer.from(chunk))
+    })
+    await next(stream, 'end')
+    return Buffer.concat(parts)
+  },
+  'read()': async stream => {
+    const parts: Buffer[] = []
+    for (; !stream.readableEnded; await turns(1)) {
+      const chunk = stream.read() as Buffer | null
+      if (chunk !== null) parts.push(Buffer.from(chunk))
+    }
+    return Buffer.concat(parts)
+  }
+}
+
+for (const [way, take] of Object.entries(takers)) {
+  for (const buffers of ['owned', 'leased'] as BufferOwnership[]) {
+    ringTest(`after unpipe ${way} reads the rest (${buffers})`, async t => {
+      const { file, target } = source(t)
+      for (const room of [1, 100]) { // the reader waits for the writer, or the writer for the reader
+        const reader = createUringReadStream(file.path, { chunkSize, buffers })
+        const writer = createUringWriteStream(target, { chunkSize, highWaterMark: room * chunkSize })
+        reader.pipe(writer)
+        if (room === 1) await next(reader, 'pause')
+        reader.unpipe(writer)
+        writer.end()
+        await closing(writer)
+        const rest = await take(reader)
+        t.ok(Buffer.concat([readFileSync(target), rest]).equals(file.content))
+        await closing(reader)
+      }
+    })
+  }
+
+  ringTest(`after pause ${way} reads the rest of a leased stream`, async t => {
+    const { file } = source(t)
+    const reader = createUringReadStream(file.path, { chunkSize, buffers: 'leased' })
+    const first = await new Promise<Buffer>(resolve => {
+      reader.on('data', function stop(chunk: Buffer) {
+        reader.pause().off('data', stop)
+        resolve(Buffer.from(chunk))
+      })
+    })
+    await turns(3)
+    t.ok(Buffer.concat([first, await take(reader)]).equals(file.content))
+    await closing(reader)
+  })
+}
