@@ -30,7 +30,8 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   let [start, end] = [0, stats.size - 1]
   const condition = headers['if-range']
   const current = condition === undefined || [response.getHeader('etag'), response.getHeader('last-modified')].includes(condition)
-  const ranges = headers.range !== undefined && current ? parseRange(stats.size, headers.range, { combine: true }) : -2
+  const range = request.method === 'GET' ? headers.range : undefined // only GET has ranges (RFC 9110, 14.2)
+  const ranges = range !== undefined && current ? parseRange(stats.size, range, { combine: true }) : -2
   if (ranges === -1) return void response.writeHead(416, { 'content-range': `bytes */${stats.size}` }).end()
   if (typeof ranges === 'object' && ranges.type === 'bytes' && ranges.length === 1) { // several at once: all of the file
     ;[{ start, end }] = ranges
@@ -43,9 +44,14 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   await pipeline(file.createReadStream({ start, end, autoClose: true }), response)
 }
 
+/** What the URL is to blame for; all else is 500. */
+const statuses: Record<string, number> = {
+  ENOENT: 404, ENOTDIR: 404, ENAMETOOLONG: 404, EACCES: 403, ERR_INVALID_URL: 400, ERR_INVALID_ARG_VALUE: 400 // a NUL
+}
+
 const server = createServer((request, response) => {
   serve(request, response).catch((error: NodeJS.ErrnoException) => {
     if (response.headersSent) response.destroy()
-    else response.writeHead(['ENOENT', 'ENOTDIR'].includes(error.code!) ? 404 : error instanceof URIError ? 400 : 500).end()
+    else response.writeHead(error instanceof URIError ? 400 : statuses[error.code!] ?? 500).end()
   })
 }).listen(Number(port), () => console.log(`http://localhost:${(server.address() as AddressInfo).port}/`))
