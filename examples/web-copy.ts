@@ -15,5 +15,7 @@ const capitals = new TransformStream<Uint8Array, string>({
   flush: controller => controller.enqueue(decoder.decode().toUpperCase())
 })
 
-// No chunk waits in JavaScript but the one that is being transformed, however large the file is.
-await createUringReadableStream(source).pipeThrough(capitals).pipeTo(createUringWritableStream(target))
+// No chunk waits in JavaScript but the one that is being transformed, however large the file is. The target is replaced
+// when all of it is there: it may be the source, and stays what it was where that cannot be read.
+const written = createUringWritableStream(target, { atomic: true })
+await createUringReadableStream(source).pipeThrough(capitals).pipeTo(written)

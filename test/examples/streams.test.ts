@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
@@ -22,11 +22,19 @@ t.test('web-copy writes a text in capitals', async t => {
   t.equal(sha256(readFileSync(target)), sha256(Buffer.from(text.toUpperCase())))
 })
 
+t.test('web-copy of a file onto itself replaces it', async t => {
+  const source = join(t.testdir(), 'source')
+  writeFileSync(source, 'text '.repeat(500_000))
+  t.same(await runChild(t, example('web-copy'), [source, source]), inSilence)
+  t.equal(readFileSync(source, 'utf8'), 'TEXT '.repeat(500_000))
+})
+
 t.test('web-copy tells of a source that is not there, and of missing arguments', async t => {
   const directory = t.testdir()
   const missing = await runChild(t, example('web-copy'), [join(directory, 'missing'), join(directory, 'target')])
   t.equal(missing.code, 1)
   t.match(missing.stderr, /ENOENT/)
+  t.same(readdirSync(directory), [], 'no target, nor a part of one')
   t.match(await runChild(t, example('web-copy'), []), { code: 2, stderr: /usage/ })
 })
 
@@ -95,14 +103,15 @@ async function answers(t: { same: Function, equal: Function, match: Function }, 
   const head = await get('file-0', {}, 'HEAD')
   t.match(head, { status: 200, length: '2000000' })
   t.equal(head.body.length, 0)
+  t.match(await get('file-0', { range: 'bytes=1-2' }, 'HEAD'), { status: 200, length: '2000000', range: null }, 'only GET has ranges')
   t.match(await get('file-0', { 'if-none-match': whole.etag }), { status: 304 })
   t.match(await get('file-0', { 'if-modified-since': whole.modified }), { status: 304 })
   t.match(await get('file-0', { 'if-none-match': '"other"' }), { status: 200 })
 
-  for (const path of ['missing', 'folder', 'page.html/x', '..%2f..%2f..%2fetc%2fpasswd']) {
+  for (const path of ['missing', 'folder', 'page.html/x', 'x'.repeat(300), '..%2f..%2f..%2fetc%2fpasswd']) {
     t.equal((await get(path)).status, 404, path)
   }
-  t.equal((await get('%ff')).status, 400)
+  for (const path of ['%ff', 'a%00b', '/']) t.equal((await get(path)).status, 400, path)
   t.equal((await get('file-0', {}, 'POST')).status, 405)
 
   const gone = new AbortController()
