@@ -9,7 +9,7 @@ import { Operation } from './operation.js'
 import { ops } from './operations.js'
 import { chunkSizeDirect, depthDirect } from './options.js'
 import type { Ring } from './ring.js'
-import { writeWhole } from './transfers.js'
+import { readBefore, writeWhole } from './transfers.js'
 
 type Place = number | bigint
 
@@ -27,15 +27,6 @@ function plus(place: Place, bytes: number): Place {
 
 function detached(what: string): Error {
   return invalidState(`a buffer was detached while it was ${what}`)
-}
-
-/**
- * Gives what was read before a failure, as read(2) does: the next read will fail.
- * @throws the error if that is nothing, or if it is not the system's
- */
-function readBefore(done: number, error: NodeJS.ErrnoException): number {
-  if (done > 0 && typeof error.errno === 'number') return done
-  throw error
 }
 
 /** The transfers of one UringFile: through pages of the ring's, several at once. */

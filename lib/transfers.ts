@@ -10,16 +10,29 @@ export function pieceOf(bytes: Uint8Array, done: number): Uint8Array {
   return done === 0 && bytes.byteLength <= operationBytesMax ? bytes : bytes.subarray(done, done + operationBytesMax)
 }
 
-/** Reads what one operation cannot carry; a short read ends it. A failure's `bytesRead` tells what came before it. */
+/**
+ * Gives what was read before a failure, as read(2) does: the next read will fail.
+ * @throws the error if that is nothing, or if it is not the system's
+ */
+export function readBefore(done: number, error: NodeJS.ErrnoException): number {
+  if (done > 0 && typeof error.errno === 'number') return done
+  throw error
+}
+
+/** Reads what one operation cannot carry; a short read ends it. An abort's `bytesRead` tells what came before it. */
 export async function readPieces(
   bytes: Uint8Array, position: At, read: (piece: Uint8Array, at: At) => Promise<number>
 ): Promise<number> {
   let done = 0
   while (done < bytes.byteLength) {
     const piece = pieceOf(bytes, done)
-    const moved = await read(piece, later(position, done)).catch(error => { throw after('bytesRead', done, error) })
-    done += moved
-    if (moved < piece.byteLength) break
+    try {
+      const moved = await read(piece, later(position, done))
+      done += moved
+      if (moved < piece.byteLength) break
+    } catch (error) {
+      return readBefore(done, after('bytesRead', done, error as Error))
+    }
   }
   return done
 }

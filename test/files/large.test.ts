@@ -2,6 +2,7 @@ import { closeSync, ftruncateSync, openSync, readSync, statSync, writeSync } fro
 import { freemem } from 'node:os'
 import { join } from 'node:path'
 import { open, Ring } from '../../lib/index.js'
+import { readPieces } from '../../lib/transfers.js'
 import { ringTest } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
 
@@ -32,6 +33,18 @@ ringTest('more than one operation carries is read in pieces', async t => {
   t.equal((await file.read(memory, 0, length, 5000)).bytesRead, length - 4000, 'it ends at the end')
   await file.close()
   closeSync(fd)
+}, tooSmall)
+
+ringTest('what was read before a piece that fails is given, and the failure where that is nothing', async t => {
+  const memory = new Uint8Array(new SharedArrayBuffer(length))
+  const failure = Object.assign(new Error('EIO'), { errno: -5, code: 'EIO' })
+  const failing = (from: number, error: Error) => async (piece: Uint8Array, at: number | bigint | null): Promise<number> => {
+    if (Number(at) >= from) throw error
+    return piece.byteLength
+  }
+  t.equal(await readPieces(memory, 0, failing(1, failure)), border)
+  await t.rejects(readPieces(memory, 0, failing(0, failure)), failure)
+  await t.rejects(readPieces(memory, 7, failing(8, new DOMException('now', 'AbortError'))), { name: 'AbortError', bytesRead: border })
 }, tooSmall)
 
 ringTest('more than one operation carries is written in pieces', async t => {
