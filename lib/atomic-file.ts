@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { BigIntStats } from 'node:fs'
 import fs, { constants } from 'node:fs'
 import { constants as system } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, isAbsolute } from 'node:path'
 import { promisify } from 'node:util'
 import type { OpenFile } from './engine.js'
 import { errnoError, invalidArgValue } from './errors.js'
@@ -21,6 +21,11 @@ function codeOf(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException).code
 }
 
+/** The path of a name beside another's. Not by node:path's `join`: `link/..` is the parent of what the link leads to. */
+function neighbour(path: string, name: string): string {
+  return isAbsolute(name) ? name : `${dirname(path)}/${name}`
+}
+
 /** Where a path leads that may be a symbolic link to nothing: a link stays, and what it names is replaced. */
 async function followed(path: Path): Promise<Path> {
   try {
@@ -31,7 +36,7 @@ async function followed(path: Path): Promise<Path> {
   try {
     const next = await readlink(path, 'latin1')
     const named = typeof path === 'string' ? Buffer.from(next, 'latin1').toString() : next
-    return await followed(mapPath(path, from => resolve(dirname(from), named)))
+    return await followed(mapPath(path, from => neighbour(from, named)))
   } catch (error) {
     if (codeOf(error) !== 'EINVAL' && codeOf(error) !== 'ENOENT') throw error
     return path // nothing is there yet
@@ -80,7 +85,7 @@ export class AtomicFile {
       const replaced = onlyNew ? null : await replaceable(target, path)
       // Not made of the target's name, which may be as long as names can be.
       const name = `.uring-${randomBytes(9).toString('hex')}.tmp`
-      return new AtomicFile(ring, target, mapPath(target, each => join(dirname(each), name)), replaced, onlyNew)
+      return new AtomicFile(ring, target, mapPath(target, each => neighbour(each, name)), replaced, onlyNew)
     } catch (error) {
       const { errno } = error as NodeJS.ErrnoException
       throw errno === undefined ? error : errnoError(errno, 'open', path)

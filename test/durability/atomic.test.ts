@@ -1,8 +1,10 @@
+import { once } from 'node:events'
 import fs, { chmodSync, linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import t from 'tap'
 import { createUringReadStream, createUringWritableStream, createUringWriteStream } from '../../lib/index.js'
+import { notLinux } from '../helpers/descriptors.js'
 import { makeFile } from '../helpers/files.js'
 import { ringTest } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
@@ -60,6 +62,19 @@ ringTest('permissions stay, a symbolic link stays one, and a hard link keeps the
   t.ok(lstatSync(dangling).isSymbolicLink())
   t.ok(readFileSync(join(directory, 'sub/new')).equals(content))
 })
+
+ringTest('the parent of a link is that of where it leads', async t => {
+  const directory = t.testdir({ far: { inner: {} }, near: t.fixture('symlink', 'far/inner') })
+  symlinkSync('../wanted', `${directory}/near/link`)
+  await pipeline([content], createUringWriteStream(`${directory}/near/link`, { atomic: true }))
+  t.ok(readFileSync(join(directory, 'far/wanted')).equals(content))
+  const unborn = createUringWriteStream(`${directory}/near/../unborn`, { atomic: true })
+  await once(unborn, 'open')
+  t.match(readdirSync(join(directory, 'far')).join(), '.uring-', 'the temporary file is where the target will be')
+  await endAndClose(unborn)
+  t.same(readdirSync(join(directory, 'far')), ['inner', 'unborn', 'wanted'])
+  t.same(readdirSync(directory), ['far', 'near'])
+}, notLinux)
 
 ringTest('an error, an abort or a destroy leaves the old file, and no other', async t => {
   const directory = t.testdir({ target: old })
