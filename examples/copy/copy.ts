@@ -1,10 +1,10 @@
 /** One copy of one file, and what is told of it. */
 import type { BigIntStats } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
 import { copyFile, Ring } from '../../lib/index.js'
 import type { CopyOptions } from './arguments.js'
 import { explained, fileOptions } from './file-options.js'
+import { goalInside } from './places.js'
 import type { Stage } from './verify.js'
 import { refuseUnverifiable, verify } from './verify.js'
 
@@ -92,7 +92,7 @@ export class Copy implements Stage {
 /** Into a directory a file goes under its own name. */
 export async function settledTarget(source: string, target: string): Promise<string> {
   const existing = await statIfThere(target)
-  return existing?.isDirectory() ? join(target, basename(source)) : target
+  return existing?.isDirectory() ? goalInside(target, source) : target
 }
 
 export async function statIfThere(path: string): Promise<BigIntStats | null> {

@@ -5,7 +5,8 @@ import { chmod, chown, lchown, lstat, lutimes, mkdir, open, readlink, stat, syml
 import { copyXattrs } from '../../lib/file-calls.js'
 import { errnoError } from '../../lib/errors.js'
 import type { CopyOptions } from './arguments.js'
-import type { Entry, Path } from './tree.js'
+import type { Path } from './places.js'
+import type { Entry } from './tree.js'
 
 /** Gives whether it was made, or was there. Its owner can write to a new one for now. */
 export async function makeDirectory({ source, target, stats }: Entry): Promise<boolean> {

@@ -5,7 +5,8 @@ import { access, lstat, stat } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import type { CopyOptions } from './arguments.js'
 import { failure } from './failure.js'
-import type { Entry, Path, Tree } from './tree.js'
+import type { Path } from './places.js'
+import type { Entry, Tree } from './tree.js'
 import { refuseUnverifiable } from './verify.js'
 
 /** @throws the first that cannot be read, or whose target is in the way */

@@ -1,5 +1,6 @@
 /** Several sources that meet in one directory. */
-import type { Entry, Path, Tree } from './tree.js'
+import type { Path } from './places.js'
+import type { Entry, Tree } from './tree.js'
 
 /** As cp -r merges them: directories are one, and of files and links the last one is copied, but only with --force. */
 export class Merging {

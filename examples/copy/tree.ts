@@ -1,19 +1,17 @@
 /** What there is to copy of several sources, directories among them. */
-import { isUtf8 } from 'node:buffer'
 import type { Stats } from 'node:fs'
 import { lstatSync } from 'node:fs'
 import { lstat, readdir, realpath, stat } from 'node:fs/promises'
-import { basename, dirname, join, resolve, sep } from 'node:path'
+import { dirname, sep } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { CopyOptions } from './arguments.js'
 import { statIfThere } from './copy.js'
 import { failure } from './failure.js'
 import { Merging } from './merging.js'
+import type { Path } from './places.js'
+import { goalInside, inside } from './places.js'
 
 const looksAtOnce = 100
-
-/** A string where it is UTF-8; other names are kept byte for byte. */
-export type Path = string | Buffer
 
 export interface Entry { source: Path, target: Path, stats: Stats }
 
@@ -38,12 +36,6 @@ export async function plan({ sources, source, target, recursive, force, preserve
   const tree: Tree = { directories: [], links: [], files: [], skipped: [], bytes: 0 }
   for (const each of all) await add(tree, each, into ? goalInside(target, each) : target, recursive ?? false, merging)
   return tree
-}
-
-function goalInside(directory: string, source: string): string {
-  const name = basename(source)
-  if (name === '.') return `${directory}/.` // the directory itself, also where a link leads to it
-  return join(directory, name === '..' ? basename(resolve(source)) : name)
 }
 
 async function add(tree: Tree, source: string, target: string, recursive: boolean, merging: Merging | null): Promise<void> {
@@ -93,18 +85,13 @@ async function addDirectory(tree: Tree, entry: Entry, merging: Merging | null): 
   }
 }
 
-function inside(directory: Path, name: Buffer): Path {
-  if (typeof directory === 'string' && isUtf8(name)) return join(directory, name.toString())
-  return Buffer.concat([Buffer.from(directory as string), Buffer.from(sep), name])
-}
-
 /** A directory in itself would have no end. */
 async function refuseInside(source: string, target: string): Promise<void> {
   const from = await realpath(source)
-  let goal = resolve(target)
-  while (await statIfThere(goal) === null && dirname(goal) !== goal) goal = dirname(goal)
-  goal = await realpath(goal)
-  if (goal === from || goal.startsWith(from + sep)) throw new Error(`'${target}' is '${source}' or inside of it`)
+  let there = target
+  while (await statIfThere(there) === null && dirname(there) !== there) there = dirname(there)
+  const goal = await realpath(there)
+  if (goal === from || goal.startsWith(from.endsWith(sep) ? from : from + sep)) throw new Error(`'${target}' is '${source}' or inside of it`)
 }
 
 function named(error: NodeJS.ErrnoException, path: string): Error {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { createUringReadStream, open } from '../../lib/index.js'
 import { failure } from './failure.js'
-import type { Path } from './tree.js'
+import type { Path } from './places.js'
 
 /** Many files may be verified at once: of the default, 1 MiB, all their chunks would be a lot of memory. */
 const chunkSize = 256 * 1024

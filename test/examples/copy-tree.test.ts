@@ -96,6 +96,25 @@ t.test('a directory is not copied into itself', async t => {
   t.equal(code, 1)
   t.match(stderr, 'or inside of it')
   t.notOk(existsSync(join(dir, 'source/inner')))
+  t.match(await copy(['-r', '--dry-run', '/', join(dir, 'new')]), { code: 1, stderr: 'or inside of it' })
+})
+
+t.test('the parent of a link is that of where it leads, as for cp', { skip: notLinux }, async t => {
+  const dir = t.testdir({
+    far: { inner: {}, file: 'far', sub: { file: 'sub' } }, near: t.fixture('symlink', 'far/inner'), file: 'precious', into: {}, expected: {}, other: 'other'
+  })
+  const at = (name: string): string => `${dir}/${name}`
+  t.equal((await copy(['-q', at('other'), at('near/..')])).code, 0)
+  t.equal(readFileSync(at('far/other'), 'utf8'), 'other')
+  t.equal((await copy(['-q', '--force', at('near/../file'), at('near/../sub')])).code, 0)
+  t.equal(readFileSync(at('far/sub/file'), 'utf8'), 'far')
+  for (const source of ['near/..', 'near/../.', 'near/../sub']) {
+    t.match(await copy(['-r', '-q', '--force', '--verify', at(source), at('into')]), { code: 0, stderr: '' })
+    execFileSync('cp', ['-r', at(source), at('expected')])
+    execFileSync('diff', ['-r', '--no-dereference', at('expected'), at('into')])
+  }
+  t.match(await copy(['-r', at('near/../sub'), at('near/../sub/new')]), { code: 1, stderr: 'or inside of it' })
+  t.equal(readFileSync(at('file'), 'utf8'), 'precious')
 })
 
 t.test('directories that were there keep their modes, and new ones what they have of their parents', async t => {
