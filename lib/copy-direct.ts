@@ -51,6 +51,16 @@ async function isCold(fd: number, size: number): Promise<boolean> {
   if (typeof facts === 'number' || !facts.regular) return false
   const { directAlignment } = facts
   if (directAlignment <= 0 || directAlignment > directUnitMin) return false
-  const cached = await cachedBytes(fd, size)
-  return cached >= 0 && cached < size / 4
+  const share = await cachedShare(fd, size)
+  return share >= 0 && !isCached(share)
+}
+
+/** How much of a file is in the page cache, of 1; negative where nobody knows (before Linux 6.5). */
+export async function cachedShare(fd: number, size: number): Promise<number> {
+  return size > 0 ? await cachedBytes(fd, size) / size : -1
+}
+
+/** Whether that is more than a little. */
+export function isCached(share: number): boolean {
+  return share >= 0.25
 }

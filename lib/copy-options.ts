@@ -63,7 +63,10 @@ export interface CopyOptions {
   atomic?: boolean
   /** What else is kept. true: all of it. Default: the permission bits of a new file, less the umask, as cp does. */
   preserve?: boolean | Preserve
-  /** Leave none of the file in the page cache that was not there before. Default false. */
+  /**
+   * Leave none of the file in the page cache that was not there before (RWF_DONTCACHE, Linux 6.14). Where the kernel, the
+   * file system or the engine cannot tell, a source stays there of which a quarter was; of others nothing does. Default false.
+   */
   dropCache?: boolean
   /** Of data that is read; holes are free. Default no limit. */
   bytesPerSecondMax?: number

@@ -39,11 +39,11 @@ export class CopyTarget {
   }
 
   /**
-   * Opens it, empty.
+   * Opens it. One that was there is as it was, until it is emptied.
    * @throws EEXIST, EISDIR, and an error whose message says so where it is the source
    */
   async open(source: Path, from: BigIntStats): Promise<void> {
-    const { force, atomic, signal } = this.plan
+    const { force, atomic } = this.plan
     // Like cp: no set-user-id or set-group-id bit, and the kernel takes the umask off.
     const mode = Number(from.mode) & 0o777
     if (atomic) this.#atomic = await this.#beside(source, from)
@@ -51,11 +51,16 @@ export class CopyTarget {
     const { fd } = this.file!
     const facts = this.facts = fstatSync(fd, { bigint: true }) // just opened: nothing to wait for
     if (isSame(facts, from)) throw sameFile(source, this.path)
-    if (!made) signal?.throwIfAborted() // what was there before is as it was
+    if (made && facts.isFile()) this.#partial = facts
+    await this.#atomic?.resemble(fd)
+  }
+
+  /** What was there is gone, and what comes is to be removed while it is not whole. */
+  async empty(): Promise<void> {
+    const facts = this.facts!
     if (!facts.isFile()) return
     this.#partial = facts
     if (facts.size > 0n) await this.truncate(0)
-    await this.#atomic?.resemble(fd)
   }
 
   /**

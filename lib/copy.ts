@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { onAbort } from './abort.js'
 import type { CopyOptions, CopyPlan } from './copy-options.js'
 import { copyPlan } from './copy-options.js'
-import { chooseUnits } from './copy-direct.js'
+import { cachedShare, chooseUnits, isCached } from './copy-direct.js'
 import { Pipeline, progressOf } from './copy-pipeline.js'
 import { CopyTarget } from './copy-target.js'
 import type { Files } from './copy-transfer.js'
@@ -57,7 +57,7 @@ class FileCopy {
     const began = performance.now()
     try {
       const done = await this.#copy()
-      await this.#target.finish()
+      await this.#target.finish().catch(error => { throw named(error, this.targetPath) })
       return { ...done, seconds: (performance.now() - began) / 1000 }
     } catch (error) {
       const notRemoved = this.#target.removePartial()
@@ -93,9 +93,14 @@ class FileCopy {
     if (reflink === 'never') return null
     const possible = from.isFile() && facts!.isFile() && from.dev === facts!.dev
     if (reflink === 'auto' && (!possible || from.size === 0n || cloneless.has(from.dev))) return null
-    const result = possible ? await cloneFile(source.fd, file!.fd) : -EXDEV
+    let result = possible ? await cloneFile(source.fd, file!.fd) : -EXDEV
+    if (possible && cloneRefusals.includes(result)) cloneless.add(from.dev)
+    else if (possible) {
+      await this.#target.empty()
+      // What was there may reach further, or have been in the way.
+      if (facts!.size > 0n) result = await cloneFile(source.fd, file!.fd)
+    }
     if (result < 0 && reflink === 'always') throw errnoError(result, 'ioctl', this.targetPath)
-    if (cloneRefusals.includes(result)) cloneless.add(from.dev)
     if (result < 0) return null
     const bytes = Number(fstatSync(file!.fd, { bigint: true }).size)
     onProgress?.(progressOf(bytes, bytes, 0))
@@ -109,18 +114,25 @@ class FileCopy {
     const units = await chooseUnits(plan,
       { fd: source.fd, path: this.sourcePath, suits: sourceSeeks, size: Number(from.size) },
       { fd: file!.fd, path: this.targetPath, suits: await this.#targetSuits() })
+    const keepsCache = plan.dropCache && isCached(await cachedShare(source.fd, Number(from.size)))
+    this.#throwIfAborted()
+    // Not before all that can be refused without it was: then what was there is as it was.
+    await this.#target.empty()
     const direct = units.write > 1
     const files: Files = {
       ring: plan.ring, source, target: file!, sourcePath: this.sourcePath, targetPath: this.targetPath, sourceSeeks, targetSeeks,
       targetIsFile: facts!.isFile(), cached: () => this.#target.cached(), tails: [], units,
       uncached: plan.dropCache && !direct && plan.ring.engine.kind === 'uring', operations: 0
     }
-    this.#pipeline = new Pipeline(files, plan, from.isFile() ? Number(from.size) : 0)
     this.#throwIfAborted()
+    this.#pipeline = new Pipeline(files, plan, from.isFile() ? Number(from.size) : 0)
     const bytes = await this.#pipeline.run()
     await this.#writeTails(files)
     if (facts!.isFile()) await this.#settleSize(file!.fd, bytes, this.#pipeline.allocated)
-    if (plan.dropCache && !direct && !files.uncached) for (const { fd } of [source, file!]) this.#check(await dropCache(fd), 'fadvise')
+    if (plan.dropCache && !direct && !files.uncached) {
+      if (sourceSeeks && !keepsCache) this.#check(await dropCache(source.fd), 'fadvise')
+      if (targetSeeks) this.#check(await dropCache(file!.fd), 'fadvise')
+    }
     return { bytes, method: direct ? 'direct' : 'buffered', operations: files.operations }
   }
 
@@ -229,7 +241,8 @@ function shaped(error: SystemError & { notRemoved?: Error }, source: Path, targe
  *
  * Rejects in Node's shape, `ENOSPC: no space left on device, write '/a' -> '/b'`, with `path` and `dest`; the error's
  * `cause` names the one file that failed. With EINVAL for a file onto itself. Whenever it rejects, the partial target has
- * been removed (an error that has `notRemoved` says why it could not be), or with `atomic` is what it was before.
+ * been removed (an error that has `notRemoved` says why it could not be), or with `atomic` is what it was before. It is
+ * that, too, where something that is asked for is refused before the first byte: `direct: true`, `reflink: 'always'`.
  *
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE by the promise; AbortError
  */

@@ -7,13 +7,13 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { BufferPool, copyFile, copyFiles, Ring } from '../../lib/index.js'
 import type { CopyProgress } from '../../lib/index.js'
-import { sha256OfFile } from '../helpers/copy-tool.js'
+import { Fifo, sha256OfFile } from '../helpers/copy-tool.js'
 import { notLinux } from '../helpers/descriptors.js'
 import { forget, makeFile } from '../helpers/files.js'
 import { withMemory } from '../helpers/image.js'
 import { asOtherUser, asRoot, notRoot } from '../helpers/other-user.js'
 import { makeSharedRings, notUring, ringTest } from '../helpers/ring-state.js'
-import { thrown } from '../helpers/stream-events.js'
+import { thrown, until } from '../helpers/stream-events.js'
 import { setXattrs, xattrsOf } from '../helpers/xattrs.js'
 
 makeSharedRings()
@@ -177,8 +177,11 @@ for (const engine of ['uring', 'threads'] as const) {
     }
     const { method } = await copyFile('/proc/version', target, { engine, direct: 'prefer' })
     t.equal(method, 'buffered', 'procfs has none')
-    await t.rejects(copyFile('/proc/version', target, { engine, direct: true }), { code: 'EINVAL', syscall: 'fcntl', cause: { message: /no direct IO/ } })
-    t.throws(() => statSync(target), { code: 'ENOENT' })
+    writeFileSync(target, 'precious')
+    for (const [path, left] of [[target, 'precious'], [`${target}-2`, null]] as const) {
+      await t.rejects(copyFile('/proc/version', path, { engine, direct: true }), { code: 'EINVAL', syscall: 'fcntl', cause: { message: /no direct IO/ } })
+      t.equal(existsSync(path) ? readFileSync(path, 'utf8') : null, left, 'what is refused loses nothing')
+    }
   }, engine === 'uring' && notUring || notLinux)
 
   ringTest(`direct copies that find the ring's memory used up have their own (${engine})`, async t => {
@@ -202,7 +205,23 @@ for (const engine of ['uring', 'threads'] as const) {
     t.equal(cachedPages(t, source.path), 0, 'of the source')
     t.equal(cachedPages(t, target), 0, 'of the target')
     t.equal(sha256OfFile(target), source.sha256)
+    const pages = cachedPages(t, source.path)
+    await copyFile(source.path, target, { engine, reflink: 'never', dropCache: true })
+    t.equal(cachedPages(t, source.path), pages, 'a source that others had there stays')
   }, engine === 'uring' && notUring || noFincore())
+
+  ringTest(`dropCache is no matter where nothing is cached: pipes (${engine})`, async t => {
+    const directory = t.testdir()
+    const fifo = new Fifo(join(directory, 'fifo'))
+    const copied = copyFile(fifo.path, join(directory, 'target'), { engine, dropCache: true })
+    await fifo.feed(Buffer.from('content'))
+    await until(() => statSync(join(directory, 'target'), { throwIfNoEntry: false })?.size === 7)
+    fifo.close()
+    await copied
+    t.equal(readFileSync(join(directory, 'target'), 'utf8'), 'content')
+    await t.rejects(copyFile(join(directory, 'target'), '/dev/null', { engine, flush: true }),
+      { code: 'EINVAL', syscall: 'fsync', cause: { message: 'EINVAL: invalid argument, fsync \'/dev/null\'' } })
+  }, engine === 'uring' && notUring || notLinux)
 }
 
 ringTest('atomic replaces what a link leads to, and the link stays', async t => {
@@ -265,8 +284,14 @@ ringTest('reflink: always clones or fails, never copies, and auto does what can 
   const cloned = await copyFile(source.path, target, { clone: true }).then(({ method }) => method, (error: NodeJS.ErrnoException) => error)
   if (typeof cloned === 'string') t.same([method, cloned], ['clone', 'clone'])
   else t.match(cloned, { code: /^(EOPNOTSUPP|ENOTSUP|ENOTTY|EXDEV|ENOSYS)$/, syscall: 'ioctl', path: source.path, dest: target })
-  if (typeof cloned !== 'string') t.throws(() => readFileSync(target), { code: 'ENOENT' })
-  else t.equal(sha256OfFile(target), source.sha256)
+  t.equal(sha256OfFile(target), source.sha256, 'what is refused loses nothing')
+  await withMemory(t, 'tmpfs', async folder => {
+    for (const old of [null, 'precious']) {
+      if (old !== null) writeFileSync(join(folder, 'target'), old)
+      await t.rejects(copyFile(source.path, join(folder, 'target'), { reflink: 'always' }), { code: 'EXDEV', syscall: 'ioctl' })
+      t.equal(existsSync(join(folder, 'target')) ? readFileSync(join(folder, 'target'), 'utf8') : null, old)
+    }
+  })
 })
 
 function noFincore(): string | false {
