@@ -100,12 +100,9 @@ int64_t copy_xattrs(int source, int target, std::span<const int64_t> numbers) {
   return 0;
 }
 
-int64_t copy_times(int source, int target) {
-  struct statx found;
-  if (const int error = sys_statx(source, 0, STATX_ATIME | STATX_MTIME, &found); error < 0) return error;
-  const auto timespec_of = [](const statx_timestamp& time) { return timespec{time.tv_sec, time.tv_nsec}; };
-  const timespec times[2] = {timespec_of(found.stx_atime), timespec_of(found.stx_mtime)};
-  return futimens(target, times) < 0 ? -errno : 0;
+int64_t set_times(int fd, std::span<const int64_t> numbers) {
+  const timespec times[2] = {{numbers[0], static_cast<long>(numbers[1])}, {numbers[2], static_cast<long>(numbers[3])}};
+  return futimens(fd, times) < 0 ? -errno : 0;
 }
 
 int64_t drop_cache(int fd) {
@@ -175,7 +172,7 @@ int64_t file_call(FileCall call, int source, int target, std::span<int64_t> numb
     case FileCall::extents: return find_extents(source, numbers);
     case FileCall::clone: return clone_file(source, target);
     case FileCall::copy_xattrs: return copy_xattrs(source, target, numbers);
-    case FileCall::copy_times: return copy_times(source, target);
+    case FileCall::set_times: return set_times(source, numbers);
     case FileCall::drop_cache: return drop_cache(source);
     case FileCall::set_direct: return set_direct(source, target, numbers);
     case FileCall::preallocate: return preallocate(source, numbers);

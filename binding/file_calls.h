@@ -11,7 +11,7 @@ enum class FileCall : uint32_t {
   extents,
   clone,
   copy_xattrs,
-  copy_times,
+  set_times,
   drop_cache,
   set_direct,
   preallocate,
@@ -35,8 +35,8 @@ int64_t clone_file(int source, int target);
 // that the target's file system does not take, or that may not be set. 0 or -errno.
 int64_t copy_xattrs(int source, int target, std::span<const int64_t> numbers);
 
-// Access and modification time, to the nanosecond. 0 or -errno.
-int64_t copy_times(int source, int target);
+// Access and modification time: each in seconds since 1970 and nanoseconds, both in `numbers`. 0 or -errno.
+int64_t set_times(int fd, std::span<const int64_t> numbers);
 
 // Makes reads and writes of both files go past the page cache, or those of none. 0 or -errno; numbers[0] is then the
 // descriptor that refuses. (O_DIRECT at the opening would have made the target before it is refused.)

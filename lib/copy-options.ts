@@ -25,7 +25,7 @@ export interface Preserve {
    * without set-user-id and set-group-id bit: as cp does.
    */
   ownership?: boolean | 'prefer'
-  /** Times of access and modification. */
+  /** Times of access and modification, as they were before it was read. */
   timestamps?: boolean
   /**
    * Extended attributes and access control lists; not those of a security module. 'prefer' goes on without those that the

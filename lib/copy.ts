@@ -13,7 +13,7 @@ import type { Files } from './copy-transfer.js'
 import type { OpenFile } from './engine.js'
 import type { SystemError } from './errors.js'
 import { abortError, errnoError } from './errors.js'
-import { cloneFile, copyTimes, copyXattrs, dropCache } from './file-calls.js'
+import { cloneFile, copyXattrs, dropCache, setTimes } from './file-calls.js'
 import { closeFile, openFile } from './open-files.js'
 import { ops } from './operations.js'
 import type { PathLike } from './path.js'
@@ -172,9 +172,10 @@ class FileCopy {
     if (xattrs !== false) this.#check(await copyXattrs(source.fd, fd, xattrs === 'prefer'), 'setxattr')
     if (mode) await promisify(fchmod)(fd, Number(from.mode) & (owned ? 0o7777 : 0o1777))
     if (!timestamps) return
-    const result = await copyTimes(source.fd, fd)
+    // Those that it had when it was opened: reading has changed one, and what was written to it since may not be in the copy.
+    const result = await setTimes(fd, from.atimeNs, from.mtimeNs)
     if (result !== -ENOSYS) this.#check(result, 'futime')
-    else await promisify(futimes)(fd, from.atime, from.mtime)
+    else await promisify(futimes)(fd, Number(from.atimeNs) / 1e9, Number(from.mtimeNs) / 1e9)
   }
 
   /** Gives whether user and group are now those of the source. @param prefer what is not permitted is no failure */

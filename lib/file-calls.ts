@@ -6,6 +6,8 @@ import { FileCall, loadNative } from './native.js'
 /** Extents that one call looks for: enough that most files need one, few enough that a thread is not held for long. */
 const extentsMax = 256
 const none = new Float64Array()
+/** In nanoseconds. */
+const second = 1_000_000_000n
 const { ENOSYS } = constants.errno
 
 /** Bytes of a file from `start` up to, not including, `end`. */
@@ -45,8 +47,13 @@ export async function copyXattrs(source: number, target: number, prefer: boolean
   return prefer && result === -ENOSYS ? 0 : result
 }
 
-export function copyTimes(source: number, target: number): Promise<number> {
-  return fileCall(FileCall.copyTimes, source, target, none)
+/** Times of access and modification, in nanoseconds since 1970. */
+export function setTimes(fd: number, accessed: bigint, modified: bigint): Promise<number> {
+  const split = (time: bigint): number[] => {
+    const nanoseconds = (time % second + second) % second // of a time before 1970 as well
+    return [(time - nanoseconds) / second, nanoseconds].map(Number)
+  }
+  return fileCall(FileCall.setTimes, fd, -1, Float64Array.from([...split(accessed), ...split(modified)]))
 }
 
 export function dropCache(fd: number): Promise<number> {
