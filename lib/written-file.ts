@@ -72,6 +72,16 @@ export class WrittenFile extends StreamFile {
     return sync === undefined ? 0 : sync === 'data' ? RWF_DSYNC : RWF_SYNC
   }
 
+  /** Where the first byte goes. */
+  get #begin(): number {
+    return this.#options.start ?? Math.max(this.facts.position, 0)
+  }
+
+  /** Cuts off what lies behind what was written; where that is nothing, the file has not come to reach its beginning. */
+  #cut(position: number, done: () => void): void {
+    this.cutAt(position > this.#begin ? position : 0, done)
+  }
+
   override open(flags: string | number, mode: string | number, opened: Done): void {
     const allocated = (error: Error | null): void => error === null ? this.#allocate(opened) : opened(error)
     if (!this.#options.atomic) return super.open(flags, mode, allocated)
@@ -87,7 +97,7 @@ export class WrittenFile extends StreamFile {
   }
 
   #allocate(opened: Done): void {
-    const { preallocate, start } = this.#options
+    const { preallocate } = this.#options
     if (preallocate === undefined) return opened(null)
     // Others who append would do so behind the space, and lose what they wrote when it is cut.
     if (this.facts.append) return opened(invalidArgValue('options.preallocate', preallocate, 'is not for files that are appended to'))
@@ -98,7 +108,7 @@ export class WrittenFile extends StreamFile {
     })
     request.opcode = Opcode.fallocate
     request.file = this.file
-    request.position = start ?? Math.max(this.facts.position, 0)
+    request.position = this.#begin
     request.address = preallocate
     this.ring.start(request)
   }
@@ -124,7 +134,7 @@ export class WrittenFile extends StreamFile {
       else if (flush) this.sync(finished)
       else finished(null)
     }
-    if (this.#allocated) this.cutAt(position, synced)
+    if (this.#allocated) this.#cut(position, synced)
     else synced()
   }
 
@@ -151,7 +161,7 @@ export class WrittenFile extends StreamFile {
       this.#atomic?.discard().catch(() => {})
     } else if (this.#finished || this.file === null) done()
     else if (this.#atomic !== null) this.#atomic.discard().catch(() => {}).then(() => process.nextTick(done))
-    else if (failed || this.#allocated) this.cutAt(position, done)
+    else if (failed || this.#allocated) this.#cut(position, done)
     else done()
   }
 }

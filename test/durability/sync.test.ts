@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import fs, { openSync, closeSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -108,6 +109,17 @@ ringTest('preallocation in a file that is longer cuts nothing off', async t => {
   t.equal(await closing(stream), undefined)
   before.write('middle', 50)
   t.ok(readFileSync(path).equals(before))
+})
+
+ringTest('preallocation behind the end of a file adds nothing to it where nothing is written', async t => {
+  const { path, content: before } = makeFile(join(t.testdir(), 'file'), 100)
+  for (const end of ['end', 'destroy'] as const) {
+    const stream = createUringWriteStream(path, { flags: 'r+', start: 5000, preallocate: 1 << 20 })
+    await once(stream, 'open')
+    stream[end]()
+    t.equal(await closing(stream), undefined)
+    t.ok(readFileSync(path).equals(before), end)
+  }
 })
 
 ringTest('space that is not there fails the stream when it opens', async t => {
