@@ -1,4 +1,5 @@
 /** The way of the bytes of a copy: lanes that read and write chunks, several at once. */
+import { setMaxListeners } from 'node:events'
 import { fstatSync } from 'node:fs'
 import { setTimeout as startTimer } from 'node:timers'
 import { setTimeout } from 'node:timers/promises'
@@ -39,7 +40,9 @@ export class Pipeline {
   #toReport: NodeJS.Timeout | undefined
 
   /** @param size of the source, when it was opened; 0 if that says nothing */
-  constructor(readonly files: Files, readonly plan: CopyPlan, readonly size: number) {}
+  constructor(readonly files: Files, readonly plan: CopyPlan, readonly size: number) {
+    setMaxListeners(0, this.#stop.signal) // of a slow copy each lane is one
+  }
 
   /** Copies all. Resolves with the position where the source ended, when nothing is in flight any more. */
   async run(): Promise<number> {

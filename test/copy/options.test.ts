@@ -45,6 +45,18 @@ ringTest('a limit is kept, for it splits the copy into pieces', async t => {
   t.equal(sha256OfFile(`${source.path}-2`), source.sha256)
 })
 
+ringTest('many lanes wait for a limit at once: nothing warns', async t => {
+  const source = makeFile(join(t.testdir(), 'source'), 64 * 4096)
+  const warnings: Error[] = []
+  const warned = (warning: Error): void => { warnings.push(warning) }
+  process.on('warning', warned)
+  await copyFile(source.path, `${source.path}-2`, { bytesPerSecondMax: MiB, chunkSize: 4096, depth: 16, reflink: 'never' })
+  await new Promise(setImmediate) // they are told of later
+  process.off('warning', warned)
+  t.same(warnings, [])
+  t.equal(sha256OfFile(`${source.path}-2`), source.sha256)
+})
+
 ringTest('a new file has the mode bits of the source less the umask, an old one its own, and preserve keeps all', async t => {
   const directory = t.testdir()
   const source = makeFile(join(directory, 'source'), 10)
