@@ -35,6 +35,8 @@ export interface CopyOptions extends FileChoices {
 const depthMax = 1024
 /** Larger chunks are no faster, and `depth` of them at once would be a lot of memory. */
 const chunkSizeMax = 1024 ** 3
+/** Bytes that direct chunks are multiples of, as copyFile says. */
+const directUnit = 4096
 
 const help = `Usage: uring-copy [options] SOURCE TARGET
        uring-copy [options] SOURCE... DIRECTORY
@@ -105,7 +107,7 @@ export function parseArguments(args: string[]): CopyOptions | { text: string } {
     source: sources[0],
     sources,
     target,
-    chunkSize: given(values['chunk-size'], text => parseBytes('--chunk-size', text, chunkSizeMax)),
+    chunkSize: given(values['chunk-size'], text => parseChunkSize(text, values.direct ?? false)),
     depth: given(values.depth, parseDepth),
     force: values.force ?? false,
     direct: values.direct ? 'prefer' : false,
@@ -164,6 +166,12 @@ function parseBytes(option: string, text: string, max: number): number {
   if (bytes >= 1 && bytes <= max) return bytes
   const range = max === chunkSizeMax ? '1 to 1G' : 'a number of bytes'
   throw new UsageError(`${option} takes ${range}, such as 65536, 256K or 1M, not '${text}'`)
+}
+
+function parseChunkSize(text: string, direct: boolean): number {
+  const bytes = parseBytes('--chunk-size', text, chunkSizeMax)
+  if (!direct || bytes % directUnit === 0) return bytes
+  throw new UsageError(`--chunk-size takes a multiple of 4K with --direct, not '${text}'`)
 }
 
 function parseReflink(text: string): 'always' | 'auto' | 'never' {

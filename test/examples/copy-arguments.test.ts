@@ -47,6 +47,7 @@ t.test('what makes no sense is refused with a word on why', async t => {
   for (const size of ['0', '0K', '2G', '-1', '1.5M', '1T', 'K', '1MB', '']) {
     refused([`--chunk-size=${size}`, 'a', 'b'], `--chunk-size takes 1 to 1G, such as 65536, 256K or 1M, not '${size}'`)
   }
+  refused(['--chunk-size=6K', '--direct', 'a', 'b'], '--chunk-size takes a multiple of 4K with --direct, not \'6K\'')
 })
 
 t.test('a wrong usage is one line that names --help, exit code 2, and nothing is touched', async t => {
