@@ -38,7 +38,7 @@ export class Job implements Stage {
 
   async run(signal: AbortSignal): Promise<JobResult> {
     try {
-      const tree = this.#tree = await plan(this.options)
+      const tree = this.#tree = await plan(this.options, signal)
       this.total = tree.bytes
       const figures = await measured(() => this.#copy(tree, signal), () => this.#copied)
       return { ...this.counts, ...figures }
@@ -91,8 +91,14 @@ export class Job implements Stage {
   /** @param made gets the directories that are new: their owner can write to them for now */
   async #fill(tree: Tree, made: Set<Entry>, signal: AbortSignal): Promise<void> {
     const { options } = this
-    for (const each of tree.directories) if (await makeDirectory(each)) made.add(each)
-    for (const each of tree.links) await makeLink(each, options)
+    for (const each of tree.directories) {
+      signal.throwIfAborted()
+      if (await makeDirectory(each)) made.add(each)
+    }
+    for (const each of tree.links) {
+      signal.throwIfAborted()
+      await makeLink(each, options)
+    }
     const onProgress = ({ copiedBytes }: { copiedBytes: number }): void => { this.bytes = this.#copied = copiedBytes }
     await copyFiles(tree.files, { ...fileOptions(options), signal, onProgress })
     if (options.verify) await verify(tree.files, signal, this)

@@ -1,5 +1,5 @@
 /** Several sources that meet in one directory. */
-import type { Path } from './places.js'
+import { keyOf } from './places.js'
 import type { Entry, Tree } from './tree.js'
 
 /** As cp -r merges them: directories are one, and of files and links the last one is copied, but only with --force. */
@@ -59,9 +59,4 @@ function replaceIn(tree: Tree, earlier: Entry, entry: Entry): void {
 
 function sizeOf({ stats }: Entry): number {
   return stats.isFile() ? stats.size : 0
-}
-
-/** A name that is no UTF-8 is no string's. */
-function keyOf(path: Path): string {
-  return typeof path === 'string' ? path : `\0${path.toString('latin1')}`
 }

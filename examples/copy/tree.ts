@@ -26,28 +26,33 @@ export interface Tree {
   bytes: number
 }
 
-/** Looks at all of it, before anything is touched. @throws for what cannot be copied */
-export async function plan({ sources, source, target, recursive, force, preserve }: CopyOptions): Promise<Tree> {
+/** Looks at all of it, before anything is touched. @throws for what cannot be copied, or the reason of `signal` */
+export async function plan({ sources, source, target, recursive, force, preserve }: CopyOptions, signal?: AbortSignal): Promise<Tree> {
   const all = sources ?? [source]
   const existing = await statIfThere(target)
   const into = existing?.isDirectory() ?? false
   if (all.length > 1 && !into) throw failure('ENOTDIR', `ENOTDIR: several files need a directory to go to, '${target}' is none`)
   const merging = all.length > 1 ? new Merging(force ?? false, preserve === true) : null
   const tree: Tree = { directories: [], links: [], files: [], skipped: [], bytes: 0 }
-  for (const each of all) await add(tree, each, into ? goalInside(target, each) : target, recursive ?? false, merging)
+  for (const each of all) {
+    const found = await add(tree, each, into ? goalInside(target, each) : target, recursive ?? false, merging)
+    if (found !== null) await addDirectory(tree, found, merging, signal)
+  }
   return tree
 }
 
-async function add(tree: Tree, source: string, target: string, recursive: boolean, merging: Merging | null): Promise<void> {
+/** Gives a directory, whose entries are to be added. */
+async function add(tree: Tree, source: string, target: string, recursive: boolean, merging: Merging | null): Promise<Entry | null> {
   // Links are copied as links, but only of a tree; else they are followed.
   const stats = await (recursive ? lstat(source) : stat(source)).catch(error => { throw named(error, source) })
   if (stats.isDirectory()) {
     if (!recursive) throw failure('EISDIR', `EISDIR: illegal operation on a directory, read '${source}' (--recursive copies it)`)
     await refuseInside(source, target)
-    return addDirectory(tree, { source, target, stats }, merging)
+    return { source, target, stats }
   }
   merging?.refuseTwice(target)
   addEntry(tree, { source, target, stats }, recursive, merging)
+  return null
 }
 
 function addEntry(tree: Tree, entry: Entry, recursive: boolean, merging: Merging | null): void {
@@ -69,10 +74,11 @@ function addFile(tree: Tree, entry: Entry): void {
   tree.bytes += entry.stats.isFile() ? entry.stats.size : 0
 }
 
-async function addDirectory(tree: Tree, entry: Entry, merging: Merging | null): Promise<void> {
+async function addDirectory(tree: Tree, entry: Entry, merging: Merging | null, signal?: AbortSignal): Promise<void> {
   const found = [entry]
   let looked = 0
   for (let next; (next = found.shift()) !== undefined;) {
+    signal?.throwIfAborted()
     if (!merging?.takesPlace(next, tree)) tree.directories.push(next)
     for (const each of await readdir(next.source, { withFileTypes: true, encoding: 'buffer' })) {
       const [from, to] = [inside(next.source, each.name), inside(next.target, each.name)]

@@ -12,6 +12,7 @@ import { makeFifo } from '../helpers/files.js'
 import { withMemory } from '../helpers/image.js'
 import { asOtherUser, asRoot, notRoot } from '../helpers/other-user.js'
 import { patterned } from '../helpers/seeded.js'
+import { until } from '../helpers/stream-events.js'
 import { setXattrs, xattrsOf } from '../helpers/xattrs.js'
 
 function makeTree(root: string): void {
@@ -147,8 +148,14 @@ t.test('a copy that fails or is stopped leaves new directories with the modes th
     if (options.length > 0) t.equal(statSync(at('target/closed')).mtimeMs, statSync(at('source/closed')).mtimeMs)
     execFileSync('sh', ['-c', 'chmod -R u+w "$1" && rm -r "$1"', 'sh', at('target/closed')])
   }
-  const stopped = new Job({ source: at('source'), target: at('new'), recursive: true, report: 'quiet' })
-  await t.rejects(stopped.run(AbortSignal.abort()), { message: 'This operation was aborted' })
+  const options = { source: at('source'), target: at('new'), recursive: true, report: 'quiet' } as const
+  await t.rejects(new Job(options).run(AbortSignal.abort()), { message: 'This operation was aborted' })
+  t.notOk(existsSync(at('new')), 'before anything is made')
+  const stop = new AbortController()
+  const job = new Job({ ...options, bytesPerSecondMax: 1 }) // the second file's byte would come after a second
+  const stopped = job.run(stop.signal)
+  void until(() => job.bytes > 0).then(() => stop.abort())
+  await t.rejects(stopped, { message: 'This operation was aborted' })
   t.same(modes('new'), ['550', '500', '755'])
   execFileSync('chmod', ['-R', 'u+w', dir])
 })
@@ -217,6 +224,7 @@ t.test('--dry-run fails where the copy would, in the same words, and tells --jso
   const at = (name: string): string => join(dir, name)
   const cases = [
     ['-r', at('source'), at('full')], ['-r', '--force', at('source'), at('file')], [at('source'), at('into')],
+    [at('source/name'), at('none/new')], ['-r', at('source'), at('none/new')], ['-r', at('source'), at('file/new')],
     [at('source/name'), at('source')], ['--force', at('source/name'), at('source')], ['--force', '--verify', makeFifo(at('fifo')), at('new')]
   ]
   for (const args of cases) {
@@ -232,6 +240,22 @@ t.test('--dry-run fails where the copy would, in the same words, and tells --jso
   t.same({ code, stderr }, { code: 0, stderr: '' })
   t.same(JSON.parse(stdout), { sources: [at('source')], target: at('into'), files: 2, directories: 1, links: 0, skipped: 0, bytes: 2 })
   t.same(readdirSync(at('into')), [])
+  writeFileSync(Buffer.concat([Buffer.from(`${at('source')}/`), Buffer.from([0xff])]), '')
+  mkdirSync(Buffer.concat([Buffer.from(`${at('odd')}/`), Buffer.from([0xff])]))
+  writeFileSync(Buffer.concat([Buffer.from(`${at('odd')}/`), Buffer.from([0xff]), Buffer.from('/inner')]), '')
+  for (const source of ['source', 'odd']) t.equal((await copy(['--dry-run', '-r', at(source), `${at('new')}/`])).code, 0)
+})
+
+t.test('--dry-run fails where nothing can be made', { skip: notLinux }, async t => {
+  const dir = t.testdir({ file: 'x', folder: {} })
+  await withMemory(t, 'tmpfs', async folder => {
+    execFileSync('mount', ['-o', 'remount,ro', folder])
+    for (const args of [[join(dir, 'file'), folder], ['-r', join(dir, 'folder'), folder], [join(dir, 'file'), join(folder, 'new')]]) {
+      const planned = await copy(['--dry-run', ...args])
+      t.match(planned, { code: 1, stdout: '', stderr: /^uring-copy: EROFS: read-only file system, (open|mkdir) '/ })
+      t.same(planned, await copy(['-q', ...args]))
+    }
+  })
 })
 
 t.test('--preserve keeps times, of directories and links too', async t => {
