@@ -11,7 +11,7 @@ import type { Entry } from './tree.js'
 /** Gives whether it was made, or was there. Its owner can write to a new one for now. */
 export async function makeDirectory({ source, target, stats }: Entry): Promise<boolean> {
   try {
-    await mkdir(target, { mode: (stats.mode & 0o777) | 0o700 })
+    await mkdir(target, { mode: (stats.mode & 0o1777) | 0o700 }) // with the sticky bit: where all may write it protects
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
