@@ -77,8 +77,13 @@ export class CopyTarget {
       if (onlyNew) await this.#refuseSource(source, from)
       if (onlyNew) throw error
     }
-    // O_CREAT again: for a link to nothing.
-    this.file = await openFile(ring, this.#written, O_WRONLY | O_CREAT, mode)
+    try {
+      // Not to be made: fs.protected_regular refuses that (EACCES) for another user's file in a directory as /tmp.
+      this.file = await openFile(ring, this.#written, O_WRONLY, mode)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      this.file = await openFile(ring, this.#written, O_WRONLY | O_CREAT, mode) // a link to nothing
+    }
     return false
   }
 
