@@ -2,6 +2,7 @@
 import etag from 'etag'
 import fresh from 'fresh'
 import mime from 'mime'
+import { constants } from 'node:fs'
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -17,7 +18,7 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   if (!['GET', 'HEAD'].includes(request.method!)) return void response.writeHead(405, { allow: 'GET, HEAD' }).end()
   const { pathname } = new URL(request.url!, 'http://localhost')
   const path = join(root, normalize(decodeURIComponent(pathname))) // `normalize` leaves no '..' behind a leading '/'
-  await using file = await open(path)
+  await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK) // a FIFO would keep it waiting for a writer
   const stats = await file.stat()
   if (!stats.isFile()) return void response.writeHead(404).end()
   const { headers } = request

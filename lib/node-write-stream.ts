@@ -237,10 +237,10 @@ export class UringWriteStream extends Writable {
     const window = this._window!
     this.bytesWritten = window.written
     if (window.error !== null) return this._fail(window.error)
+    if (window.hasRoom) this._answerAccepted()
+    this._drain() // before the callbacks, as Writable does
     this._callbacks.answer(window.written)
     if (this._finalCallback !== null) this._finish()
-    if (window.hasRoom) this._answerAccepted()
-    this._drain()
   }
 
   private _answerAccepted(error?: Error): void {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { createWriteStream, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createUringWriteStream } from '../../lib/index.js'
 import { isOpenOn, streamTest } from '../helpers/descriptors.js'
@@ -168,4 +168,22 @@ streamTest("'drain' comes once for each time that write() returned false", async
   t.equal(counts.drain, 20)
   stream.end()
   await closing(stream)
+})
+
+streamTest("'drain' comes before the callback of the write that it waited for, as with fs", async t => {
+  for (const create of [createWriteStream, createUringWriteStream]) {
+    const stream = create(join(t.testdir(), 'file'), { highWaterMark: 1000 })
+    for (const size of [1000, 500_000]) {
+      const seen = recordEvents(stream, ['drain'])
+      await new Promise<void>(resolve => {
+        t.equal(stream.write(patterned(size), () => {
+          seen.push('written')
+          resolve()
+        }), false)
+      })
+      t.same(seen, ['drain', 'written'], `${create.name}, ${size} bytes`)
+    }
+    stream.end()
+    await closing(stream)
+  }
 })
