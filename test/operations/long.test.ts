@@ -1,21 +1,17 @@
 /** Operations of more than one can carry: of more than 1024 buffers, or of more than 0x7ffff000 bytes. */
-import { closeSync, ftruncateSync, openSync, readFileSync, readSync, statSync, writeFileSync, writeSync } from 'node:fs'
-import { freemem } from 'node:os'
+import { closeSync, ftruncateSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ops, Ring } from '../../lib/index.js'
 import { IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK } from '../../lib/engine.js'
 import type { LongOperation } from '../../lib/long-operation.js'
 import { makeFifo } from '../helpers/files.js'
+import { isMarked, largeMemory, length, markFile, tooSmall } from '../helpers/large-memory.js'
 import { notUring, ringTest, withRing } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
 import { turns, until } from '../helpers/stream-events.js'
 
 const ring = Ring.shared()
 const ECANCELED = -125
-const GiB = 2 ** 30
-const border = 0x7fff_f000
-const length = border + 2 ** 20
-const tooSmall = freemem() < 8 * GiB && `needs 8 GiB of free memory, there are ${(freemem() / GiB).toFixed(1)}`
 
 /** Parts of the content, some of them empty. */
 function parts(content: Buffer, count: number): Buffer[] {
@@ -111,16 +107,12 @@ ringTest('a long write into a full pipe is cancelled where it is, and tells how 
 }, notUring)
 
 ringTest('memory that is longer than one operation carries is read, alone and in a chain', async t => {
-  const path = join(t.testdir(), 'sparse')
-  writeFileSync(path, '')
-  const fd = openSync(path, 'r+')
+  const fd = openSync(join(t.testdir(), 'sparse'), 'w+')
   ftruncateSync(fd, length + 1000)
-  const marks = [0, border - 50, length - 100]
-  for (const mark of marks) writeSync(fd, patterned(100, mark + 1), 0, 100, mark)
-  const memory = Buffer.from(new SharedArrayBuffer(length) as unknown as ArrayBuffer)
-  const seen = (): boolean => marks.every(mark => memory.subarray(mark, mark + 100).equals(patterned(100, mark + 1)))
+  markFile(fd)
+  const memory = largeMemory()
   t.equal((await ring.submit(ops.read(fd, memory))).result, length)
-  t.ok(seen())
+  t.ok(isMarked(memory))
   t.equal((await ring.submit(ops.read(fd, memory))).result, 1000, 'the file stands where the read ended')
   const [short, cancelled] = await ring.batch([ops.read(fd, memory, 5000).link(), ops.nop()])
   t.same([short.result, cancelled.result], [length - 4000, ECANCELED])
@@ -128,17 +120,9 @@ ringTest('memory that is longer than one operation carries is read, alone and in
 }, tooSmall)
 
 ringTest('memory that is longer than one operation carries is written', async t => {
-  const path = join(t.testdir(), 'large')
-  const memory = Buffer.from(new SharedArrayBuffer(length) as unknown as ArrayBuffer)
-  const marks = [0, border - 50, length - 100]
-  for (const mark of marks) patterned(100, mark + 1).copy(memory, mark)
-  const fd = openSync(path, 'w+')
-  t.equal((await ring.submit(ops.write(fd, memory, 0))).result, length)
-  t.equal(statSync(path).size, length)
-  for (const mark of marks) {
-    const part = Buffer.alloc(100)
-    readSync(fd, part, 0, 100, mark)
-    t.ok(part.equals(patterned(100, mark + 1)), `mark ${mark}`)
-  }
+  const fd = openSync('/dev/null', 'w') // test/files/large.test.ts looks at what arrives
+  const { submitted } = ring.stats()
+  t.equal((await ring.submit(ops.write(fd, largeMemory(), 0))).result, length)
+  t.equal(ring.stats().submitted, submitted + 2)
   closeSync(fd)
 }, tooSmall)
