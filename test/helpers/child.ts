@@ -45,9 +45,11 @@ export async function runChild(t: Test, fixture: URL, args: string[], options: C
   const output = Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
   child.stdin.on('error', () => {}) // it may end before it has read everything
   if (started === undefined) child.stdin.end()
-  else await started(child)
+  const failed = await started?.(child).then(() => null, (error: Error) => error)
+  if (failed) child.kill('SIGKILL') // nobody else would end it, and the test would wait for it
   const [stdout, stderr] = await output
   clearTimeout(timer)
+  if (failed) throw failed
   return { code: child.exitCode, signal: child.signalCode, stdout, stderr }
 }
 

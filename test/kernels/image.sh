@@ -41,6 +41,7 @@ root_image() {
   rm -rf "$tree"/usr/share
   ln -sf dash "$tree/bin/sh"
   printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n' > "$tree/etc/passwd"
+  printf '127.0.0.1 localhost\n' > "$tree/etc/hosts"
   printf 'root:x:0:\nnogroup:x:65534:\n' > "$tree/etc/group"
   cp "$node" "$tree/usr/local/bin/node"
   for name in dist examples lib test package.json binding.gyp node_modules; do cp -a "$package/$name" "$tree/package"; done
