@@ -126,6 +126,8 @@ export class ThreadsEngine implements Engine {
         return data ? functions.fdatasync!(fd, done) : functions.fsync!(fd, done)
       }
       case Opcode.read:
+        // fs.read answers a read of nothing by itself, whatever the descriptor.
+        if (request.length === 0 && functions === fs) return fs.readv(fd, [bytesOf(request)], null, done)
         return functions.read!(fd, bytesOf(request), 0, request.length, position, done)
       case Opcode.write:
       case Opcode.writev:
@@ -144,8 +146,9 @@ export class ThreadsEngine implements Engine {
     const position = at === null ? null : Number(at)
     // fs.write takes a bigint, and a number that is no safe integer, for no position at all: in silence.
     if (position !== null && position > Number.MAX_SAFE_INTEGER) return done(errnoError(EFBIG, 'write'))
-    if (request.opcode === Opcode.writev) return writev!.call(this.functions, fd, request.vector, position, done)
-    const bytes = bytesOf(request)
+    const nothing = this.functions === fs && request.vector?.length === 0 // which fs.writev answers by itself
+    if (request.opcode === Opcode.writev && !nothing) return writev!.call(this.functions, fd, request.vector, position, done)
+    const bytes = nothing ? new Uint8Array(0) : bytesOf(request)
     if (write != null) return write.call(this.functions, fd, bytes, 0, request.length, position, done)
     return writev!.call(this.functions, fd, [bytes], position, done)
   }

@@ -34,6 +34,8 @@ export const FSYNC_DATASYNC = 1
 
 /** Of a statx: the file is the descriptor itself. */
 export const AT_EMPTY_PATH = 0x1000
+/** Of an unlinkat: it is a directory. */
+export const AT_REMOVEDIR = 0x200
 
 /** Flags of a write (preadv2(2)): it is over when its data is on the disk, */
 export const RWF_DSYNC = 2

@@ -1,7 +1,7 @@
 /** Builders of single operations, for `Ring.submit` and `Ring.batch`. */
 import type { FixedBuffer } from './buffers.js'
 import {
-  AT_EMPTY_PATH, cString, currentPosition, FSYNC_DATASYNC, IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode
+  AT_EMPTY_PATH, AT_REMOVEDIR, cString, currentPosition, FSYNC_DATASYNC, IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode
 } from './engine.js'
 import { invalidArgType, outOfRange } from './errors.js'
 import { HeapBuffer } from './heap-buffer.js'
@@ -196,7 +196,8 @@ export const ops = {
   /** Removes a file (of `directory`), or with AT_REMOVEDIR (0x200) in `flags` a directory. Linux 5.11. */
   unlinkat(path: PathLike, flags = 0, { directory }: InDirectory = {}): Operation {
     validateInteger(flags, 'flags', 0, opFlagsMax)
-    const operation = withPath(new Operation(Opcode.unlinkat, 'unlink'), path, directory)
+    const syscall = (flags & AT_REMOVEDIR) === 0 ? 'unlink' : 'rmdir' // as node:fs calls it
+    const operation = withPath(new Operation(Opcode.unlinkat, syscall), path, directory)
     operation.opFlags = flags
     return operation
   },

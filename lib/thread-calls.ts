@@ -3,14 +3,11 @@ import type { BigIntStats } from 'node:fs'
 import fs from 'node:fs'
 import { allocate } from './file-calls.js'
 import type { Request } from './engine.js'
-import { Opcode } from './engine.js'
+import { AT_REMOVEDIR, Opcode } from './engine.js'
 import { writeStatx } from './statx.js'
-import { hasNoPath, pathIn, pathOf } from './thread-directories.js'
+import { hasNoPath, pathIn, pathOf, withoutNul } from './thread-directories.js'
 
 type Done = (error: NodeJS.ErrnoException | null, result?: number) => void
-
-/** Of unlinkat: it is a directory. */
-const AT_REMOVEDIR = 0x200
 
 const calls: Partial<Record<number, (request: Request, done: Done) => void>> = {
   [Opcode.statx](request, done) {
@@ -28,8 +25,7 @@ const calls: Partial<Record<number, (request: Request, done: Done) => void>> = {
   },
   [Opcode.renameat](request, done) {
     const { second, length } = request
-    const to = Buffer.from(second!.buffer, second!.byteOffset, second!.byteLength - 1)
-    fs.rename(pathOf(request), pathIn(length, to), done)
+    fs.rename(pathOf(request), pathIn(length, withoutNul(second!)), done)
   },
   [Opcode.unlinkat](request, done) {
     if ((request.opFlags & AT_REMOVEDIR) !== 0) fs.rmdir(pathOf(request), done)

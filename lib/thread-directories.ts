@@ -13,21 +13,27 @@ export function hasNoPath({ opcode, opFlags }: Request): boolean {
   return opcode === Opcode.statx && (opFlags & AT_EMPTY_PATH) !== 0
 }
 
-/** The open directories that its paths may begin at; most requests have none. */
+/** The open directories that its paths begin at; most requests have none. */
 export function directoriesOf(request: Request): number[] {
-  const { path, file, opcode, length } = request
+  const { path, file, opcode, length, second } = request
   if (path === null || hasNoPath(request)) return []
-  const second = opcode === Opcode.renameat && length >= 0 ? [length] : []
-  return file === null ? second : [file.fd, ...second]
+  const first = file !== null && isRelative(path) ? [file.fd] : []
+  return opcode === Opcode.renameat && length >= 0 && isRelative(withoutNul(second!)) ? [...first, length] : first
 }
 
-function isAbsolute([first]: string | Uint8Array): boolean {
-  return first === '/' || first === 0x2f
+/** Others are looked up without a look at the directory: one of nothing is the name of nothing (ENOENT). */
+function isRelative(path: string | Uint8Array): boolean {
+  return path.length > 0 && path[0] !== '/' && path[0] !== 0x2f
 }
 
-/** The path as any function finds it. One of nothing stays that, for it is the name of nothing (ENOENT). */
+/** A second path as it was given. */
+export function withoutNul({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength - 1)
+}
+
+/** The path as any function finds it. */
 export function pathIn(directory: number | undefined, path: string | Buffer): string | Buffer {
-  if (directory === undefined || directory < 0 || path.length === 0 || isAbsolute(path)) return path
+  if (directory === undefined || directory < 0 || !isRelative(path)) return path
   const place = `/proc/self/fd/${directory}/` // not by node:path, which would resolve a '..' without looking
   return typeof path === 'string' ? place + path : Buffer.concat([Buffer.from(place), path])
 }

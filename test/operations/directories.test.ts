@@ -85,6 +85,15 @@ ringTest('an absolute path begins at no directory', async t => {
   t.equal(operation.stats.size, 7)
 }, skip)
 
+ringTest('a path that begins at no directory fails by itself, whatever is given as one', async t => {
+  for (const path of ['', '/no/such']) {
+    const to = ops.renameat(path, '/no/such', { fromDirectory: 999_999, toDirectory: 999_999 })
+    for (const operation of [...usesOf(path, 999_999).slice(0, 3), to]) {
+      await t.rejects(ring.submit(operation), { code: 'ENOENT', path })
+    }
+  }
+}, skip)
+
 ringTest('what fails in a directory fails as the kernel has it, with the path that was given', async t => {
   await withDirectories(t, async ([directory], [place]) => {
     const noDirectory = openSync(join(place, 'file'), 'w')

@@ -1,8 +1,9 @@
 import {
-  closeSync, constants, existsSync, fstatSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync
+  closeSync, constants, existsSync, fstatSync, mkdirSync, openSync, readFileSync, rmdirSync, statSync, writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import type { Operation } from '../../lib/index.js'
 import { ops, probe, Ring } from '../../lib/index.js'
 import { makeFile } from '../helpers/files.js'
 import { notDirect, notUring, ringTest } from '../helpers/ring-state.js'
@@ -193,6 +194,26 @@ ringTest('renameat and unlinkat move and remove, and fail in the shape of node:f
   await t.rejects(ring.submit(ops.unlinkat(folder)), { code: 'EISDIR' })
   await ring.submit(ops.unlinkat(folder, AT_REMOVEDIR))
   t.notOk(existsSync(folder))
+})
+
+ringTest('a directory that cannot be removed is an error of rmdir', async t => {
+  const directory = t.testdir({ full: { file: '' } })
+  for (const [name, code] of [['full', 'ENOTEMPTY'], ['full/file', 'ENOTDIR'], ['missing', 'ENOENT']]) {
+    const path = join(directory, name)
+    const here = await ring.submit(ops.unlinkat(path, AT_REMOVEDIR)).catch(shapeOf)
+    t.same(here, shapeOf(thrown(() => rmdirSync(path))))
+    t.match(here, { code, syscall: 'rmdir' })
+  }
+})
+
+ringTest('also a transfer of nothing looks at its descriptor', async t => {
+  await withFile(t, Buffer.alloc(10), async fd => {
+    const nothing = Buffer.alloc(0)
+    const transfers = (fd: number): Operation[] =>
+      [ops.read(fd, nothing, 0), ops.read(fd, nothing), ops.readv(fd, [nothing], 0), ops.write(fd, nothing, 0), ops.writev(fd, [], 0), ops.writev(fd, [nothing])]
+    for (const operation of transfers(fd)) t.equal((await ring.submit(operation)).result, 0)
+    for (const operation of transfers(999_999)) await t.rejects(ring.submit(operation), { code: 'EBADF', syscall: operation.syscall })
+  })
 })
 
 ringTest('operations on a closed descriptor fail with EBADF', async t => {
