@@ -170,18 +170,28 @@ function packageRoot(): string {
   return folder
 }
 
+/** Nothing of a program that may not be read, as under Node's permission model. */
+function firstPageOf(program: string): Buffer {
+  const page = Buffer.alloc(4096)
+  try {
+    const fd = openSync(program, 'r')
+    try {
+      readSync(fd, page, 0, page.length, 0)
+    } finally {
+      closeSync(fd)
+    }
+  } catch {
+    // The report will tell.
+  }
+  return page
+}
+
 /**
  * The C library that a program runs on, by the dynamic loader it names in its first page (/lib/ld-musl-x86_64.so.1).
  * process.report tells it, too, but takes 10 ms and waits for every worker.
  */
 export function libcOf(program: string): 'glibc' | 'musl' {
-  const page = Buffer.alloc(4096)
-  const fd = openSync(program, 'r')
-  try {
-    readSync(fd, page, 0, page.length, 0)
-  } finally {
-    closeSync(fd)
-  }
+  const page = firstPageOf(program)
   if (page.includes('/ld-musl-')) return 'musl'
   if (page.includes('/ld-linux')) return 'glibc'
   const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }

@@ -10,7 +10,7 @@ import { memlockLimit, readRestrictions } from './restrictions.js'
 
 export type { Restrictions }
 
-/** Why a set-up was refused, and what helps, by the code that the kernel answered. */
+/** Why a set-up was refused, and what helps, by the code that the kernel or Node.js answered. */
 const reasons: Record<string, string> = {
   EPERM: 'a container\'s seccomp profile or kernel.io_uring_disabled forbids it; ' +
     'allow it by docker run --security-opt seccomp=unconfined, or sysctl kernel.io_uring_disabled=0',
@@ -20,7 +20,9 @@ const reasons: Record<string, string> = {
   EINVAL: 'the kernel or sandbox (gVisor) does not know the parameters; it takes a newer kernel, or docker run --runtime=runc',
   // libuv's name of EOPNOTSUPP, the same number
   ENOTSUP: 'the container runtime or its provider forbids it; it takes another runtime class or node image of the cluster, or a virtual machine',
-  ENOMEM: 'RLIMIT_MEMLOCK is too small for the ring; raise it by ulimit -l, LimitMEMLOCK= or docker run --ulimit memlock=-1'
+  ENOMEM: 'RLIMIT_MEMLOCK is too small for the ring; raise it by ulimit -l, LimitMEMLOCK= or docker run --ulimit memlock=-1',
+  ERR_DLOPEN_DISABLED: 'Node.js may load no addon here; start it without --no-addons, and with --allow-addons under its permission model',
+  ERR_ACCESS_DENIED: 'the permission model of Node.js keeps the addon from being read; allow it by --allow-fs-read of this package\'s folder'
 }
 
 const rebuild = 'build the addon by npm rebuild uring-streams, which needs python3, make and g++'
@@ -94,7 +96,7 @@ export function probe(): Probe {
   const nothing = { available: false, kernel, features: null, operations: null, memlock, restrictions }
   const addon = loadNative()
   if (addon instanceof Error) {
-    return { ...nothing, reason: refusalReason(addon), code: 'ERR_DLOPEN_FAILED' }
+    return { ...nothing, reason: refusalReason(addon), code: (addon as NodeJS.ErrnoException).code ?? 'ERR_DLOPEN_FAILED' }
   }
   const engine = new addon.Engine()
   const granted = engine.open(setupWords({ ...ordinary, entries: 1, cqEntries: 2 }))
@@ -107,7 +109,8 @@ export function probe(): Probe {
     engine.close(() => {})
     return { ...nothing, reason: refusalReason(refusal), code: refusal.code! }
   }
-  engine.releaseBuffer(engine.acquireBuffer(1))
+  const buffer = engine.acquireBuffer(1) // registers what it is in; there is none where no memory is to be had (RLIMIT_AS)
+  if (buffer >= 0) engine.releaseBuffer(buffer)
   const { setupFlags, features, fixedFiles, registeredSegments } = engine.facts()
   const operations = operationsOf(engine)
   engine.close(() => {})

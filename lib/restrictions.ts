@@ -20,10 +20,19 @@ function found(path: string, pattern: RegExp): string | null {
   }
 }
 
+/** Node's permission model lets existsSync throw. */
+function exists(path: string): boolean {
+  try {
+    return existsSync(path)
+  } catch {
+    return false
+  }
+}
+
 function containerName(): string | null {
   if (process.env.KUBERNETES_SERVICE_HOST !== undefined) return 'kubernetes'
-  if (existsSync('/run/.containerenv')) return 'podman'
-  return existsSync('/.dockerenv') ? 'docker' : null
+  if (exists('/run/.containerenv')) return 'podman'
+  return exists('/.dockerenv') ? 'docker' : null
 }
 
 export function readRestrictions(): Restrictions {

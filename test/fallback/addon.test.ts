@@ -4,9 +4,13 @@ import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { libcOf } from '../../lib/native.js'
+import { probe } from '../../lib/index.js'
+import type { NativeAddon } from '../../lib/native.js'
+import { libcOf, loadNative } from '../../lib/native.js'
+import { notLinux } from '../helpers/descriptors.js'
 import { makeFile } from '../helpers/files.js'
 import { packageRoot } from '../helpers/package-root.js'
+import { notUring } from '../helpers/ring-state.js'
 import { sha256 } from '../helpers/seeded.js'
 
 interface Report { engine: string, digests: Record<string, string>, direct: [preferred: boolean, only: boolean | string], probe: { available: boolean, code: string, reason: string } }
@@ -38,11 +42,11 @@ function runCopy(t: Test, addon: Buffer | null, node: string[] = []): { report: 
   return { report: JSON.parse(stdout || 'null') as Report, sha256: source.sha256 }
 }
 
-function onThreads(t: Test, { report, sha256 }: ReturnType<typeof runCopy>, reason: RegExp): void {
+function onThreads(t: Test, { report, sha256 }: ReturnType<typeof runCopy>, reason: RegExp, code = 'ERR_DLOPEN_FAILED'): void {
   t.equal(report.engine, 'threads')
   t.same(Object.values(report.digests), Array(7).fill(sha256))
   t.match(report.direct, [false, /^ERR_DIRECT_UNAVAILABLE: .*(without the addon memory cannot be aligned|has no O_DIRECT)/])
-  t.match(report.probe, { available: false, code: 'ERR_DLOPEN_FAILED', reason })
+  t.match(report.probe, { available: false, code, reason })
 }
 
 t.test('without an addon everything runs on threads', async t =>
@@ -52,15 +56,35 @@ t.test('with an addon that is no library everything runs on threads', async t =>
   onThreads(t, runCopy(t, Buffer.from('no ELF file')), /invalid ELF header|file too short|not a mach-o|not a valid Win32/)
 })
 
+/** The addon that is loaded here. */
+function addonHere(): Buffer {
+  const built = join(packageRoot, 'build/Release/uring_streams.node')
+  const prebuilt = join(packageRoot, `prebuilds/linux-${process.arch}/uring-streams.${libcOf(process.execPath)}.node`)
+  return readFileSync(existsSync(built) ? built : prebuilt)
+}
+
+t.test('where Node.js was started without addons everything runs on threads, and probe() says what helps', { skip: notLinux }, async t =>
+  onThreads(t, runCopy(t, addonHere(), ['--no-addons']), /start it without --no-addons/, 'ERR_DLOPEN_DISABLED'))
+
 for (const runtime of ['bun', 'deno']) {
   t.test(`on a runtime that calls itself ${runtime} the addon is not touched`, async t => {
-    const built = join(packageRoot, 'build/Release/uring_streams.node')
-    const prebuilt = join(packageRoot, `prebuilds/linux-${process.arch}/uring-streams.${libcOf(process.execPath)}.node`)
-    const addon = readFileSync(existsSync(built) ? built : prebuilt)
+    const addon = addonHere()
     const disguise = `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,${runtime}:'1.0.0'}})`
     onThreads(t, runCopy(t, addon, ['--import', disguise]), new RegExp(`^the addon needs Node's event loop \\(libuv\\), which ${runtime} has not$`))
   })
 }
+
+t.test('where there is no memory for an arena, probe() says that no buffers are registered', { skip: notUring }, async t => {
+  const addon = loadNative() as NativeAddon
+  const { Engine } = addon
+  addon.Engine = class extends Engine {
+    override acquireBuffer(): number {
+      return -1
+    }
+  }
+  t.teardown(() => { addon.Engine = Engine })
+  t.match(probe(), { available: true, features: { registeredBuffers: false } })
+})
 
 for (const platform of ['darwin', 'win32', 'freebsd']) {
   t.test(`on a platform that calls itself ${platform} everything runs on threads`, async t => {

@@ -27,6 +27,7 @@ t.test('it is as process.report says of this program, also where no loader is na
   const expected = header.glibcVersionRuntime === undefined ? 'musl' : 'glibc'
   t.equal(libcOf(process.execPath), expected)
   t.equal(libcOf(join(t.testdir({ static: '\x7fELF' }), 'static')), expected)
+  t.equal(libcOf('node'), expected) // what execPath is without /proc: nothing that can be read
 })
 
 t.test('what musl-gcc makes is of musl', { skip: spawnSync('musl-gcc', ['-v']).error !== undefined && 'no musl-gcc (package musl-tools)' }, async t => {
