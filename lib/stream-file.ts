@@ -199,6 +199,14 @@ export class StreamFile {
     this.ring.engine.seek(this.given, this.facts.position + moved)
   }
 
+  /** The same of a writer: what is appended ends where the file does, wherever the descriptor stood before. */
+  leaveBehind(written: number): void {
+    if (!this.facts.append || written === 0 || this.file === null) return this.leaveAt(written)
+    this.ring.engine.inspect(this.file.fd, (error, { size }) => {
+      if (error === null) this.leaveAt(size - this.facts.position)
+    })
+  }
+
   /**
    * After a failed write: cuts off what later writes left beyond the last byte without a gap. What the file held
    * when it was opened stays.

@@ -56,6 +56,16 @@ ringTest('writeFile and appendFile write from where the file stands and cut noth
   })
 })
 
+ringTest('behind what was appended nothing is left to read', async t => {
+  const given = await onBoth(t, patterned(1000), 'a+', async file => {
+    await file.read(Buffer.alloc(10), 0, 10, null)
+    await file.appendFile('more')
+    return file.readFile('utf8')
+  })
+  t.equal(given, '')
+  await onBoth(t, patterned(1000), 'a+', async file => [await file.read(Buffer.alloc(10), 0, 10, null), await file.appendFile(''), await file.readFile()])
+})
+
 ringTest('writeFile of what cannot be written is refused, and a failing iterable is its error', async t => {
   await onBoth(t, 'kept', 'r+', file => file.writeFile(3 as never).catch(({ code }) => code))
   async function * failing(): AsyncGenerator<string> {

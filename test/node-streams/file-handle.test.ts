@@ -53,6 +53,19 @@ streamTest('a FileHandle is written from where it stands, then closed', async t 
   t.equal(sha256(readFileSync(file)), sha256(Buffer.concat([Buffer.from('head '), content])))
 })
 
+streamTest('a FileHandle stands behind what was appended to it', async t => {
+  const handle = await open(join(t.testdir({ file: '0123456789' }), 'file'), 'a+')
+  await handle.read(Buffer.alloc(3), 0, 3)
+  const writer = createUringWriteStream('', { fd: handle, autoClose: false })
+  const finished = next(writer, 'finish')
+  writer.end('abc')
+  await finished
+  t.equal((await handle.read(Buffer.alloc(1), 0, 1)).bytesRead, 0)
+  writer.destroy()
+  await closing(writer)
+  await handle.close()
+})
+
 streamTest('autoClose false leaves a FileHandle open and usable', async t => {
   const file = join(t.testdir({ file: '0123456789' }), 'file')
   const handle = await open(file, 'r+')
