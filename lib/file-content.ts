@@ -20,9 +20,11 @@ export async function writeContent(stream: WritableStream<Uint8Array>, data: Fil
     for await (const piece of piecesOf(data)) {
       await writer.write(typeof piece === 'string' ? Buffer.from(piece, encoding) : bytesOf(piece, 'data'))
     }
-  } finally {
-    await writer.close() // of a stream that failed: with the same error
+  } catch (error) {
+    await writer.close().catch(() => {}) // a stream that has failed has nothing more to say than that it is closed
+    throw error
   }
+  await writer.close()
 }
 
 /** All of a stream. */

@@ -1,10 +1,10 @@
 // The methods that UringFile has in common with FileHandle beside reads and writes: each test runs on both.
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { open as openHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { open } from '../../lib/index.js'
+import { open, writeFile } from '../../lib/index.js'
 import { isOpenOn } from '../helpers/descriptors.js'
 import { ringTest } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
@@ -74,6 +74,19 @@ ringTest('writeFile of what cannot be written is refused, and a failing iterable
   }
   await onBoth(t, 'kept', 'r+', file => file.writeFile(failing() as unknown as string))
 })
+
+const full = !existsSync('/dev/full') && 'no /dev/full here'
+ringTest('writeFile in pieces onto a full disk rejects with the error of the disk', async t => {
+  const piece = patterned(300_000)
+  const many = Array.from({ length: 20 }, () => piece)
+  async function * failing(): AsyncGenerator<Buffer> {
+    yield * many
+    throw new Error('behind what the disk has no room for')
+  }
+  for (const data of [piece, many, failing()]) {
+    await t.rejects(writeFile('/dev/full', data), { code: 'ENOSPC', syscall: 'write' })
+  }
+}, full)
 
 ringTest('a signal ends readFile and writeFile with an AbortError, and the file stays open', async t => {
   const path = join(t.testdir({ file: patterned(3_000_000) }), 'file')
