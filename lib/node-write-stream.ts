@@ -298,6 +298,8 @@ export class UringWriteStream extends Writable {
       if (this.closed) return process.nextTick(callback)
       this.on('close', callback)
     }
+    // After its end no other comes: a file that waits for this stream would never be closed.
+    if (this.writableFinished || this.errored !== null) return void this.destroy()
     if (!this.autoClose) this.on('finish', () => this.destroy())
     // Not destroy: what was written before must not be lost.
     this.end()

@@ -219,6 +219,22 @@ ringTest('a stream with autoClose: false leaves the file open when it has finish
   t.notOk(isOpenOn(fd, path))
 })
 
+ringTest('such a stream that has finished or failed keeps no file from being closed', async t => {
+  const path = join(t.testdir({ file: 'content' }), 'file')
+  for (const [flags, event] of [['r+', 'finish'], ['r', 'error']]) {
+    const file = await open(path, flags)
+    const { fd } = file
+    const stream = file.createWriteStream({ autoClose: false })
+    const over = new Promise(resolve => stream.once(event, resolve))
+    stream.end('x')
+    await over
+    const closed = once(stream, 'close')
+    await file.close()
+    await closed
+    t.notOk(isOpenOn(fd, path))
+  }
+})
+
 ringTest('files are installed in the table of the ring they are opened on', async t => {
   const directory = t.testdir()
   await withRing(t, {}, async ring => {
