@@ -162,9 +162,10 @@ export function inspectFile(addon: NativeAddon, fd: number, justOpened = false):
 
 /** The package's folder: this file runs from lib/ or from dist/lib/. */
 function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url))
+  // A bundle in CommonJS has no URL.
+  let folder = import.meta.url ? dirname(fileURLToPath(import.meta.url)) : '/'
   while (!existsSync(join(folder, 'binding.gyp'))) {
-    if (dirname(folder) === folder) throw new Error('the package\'s folder is not there: was it bundled?')
+    if (dirname(folder) === folder) throw Object.assign(new Error('the package\'s folder is not there'), { code: 'MODULE_NOT_FOUND' })
     folder = dirname(folder)
   }
   return folder
@@ -229,7 +230,8 @@ export function loadNative(): NativeAddon | Error {
   try {
     const refusal = platformRefusal()
     if (refusal !== null) throw new Error(refusal)
-    loaded = createRequire(import.meta.url)(addonPath(packageRoot())) as NativeAddon
+    const path = addonPath(packageRoot())
+    loaded = createRequire(path)(path) as NativeAddon
   } catch (error) {
     loaded = error as Error
   }

@@ -21,6 +21,7 @@ const reasons: Record<string, string> = {
   // libuv's name of EOPNOTSUPP, the same number
   ENOTSUP: 'the container runtime or its provider forbids it; it takes another runtime class or node image of the cluster, or a virtual machine',
   ENOMEM: 'RLIMIT_MEMLOCK is too small for the ring; raise it by ulimit -l, LimitMEMLOCK= or docker run --ulimit memlock=-1',
+  MODULE_NOT_FOUND: 'the package\'s folder with the addon is not there; leave uring-streams out of the bundle (esbuild --external:uring-streams)',
   ERR_DLOPEN_DISABLED: 'Node.js may load no addon here; start it without --no-addons, and with --allow-addons under its permission model',
   ERR_ACCESS_DENIED: 'the permission model of Node.js keeps the addon from being read; allow it by --allow-fs-read of this package\'s folder'
 }

@@ -1,6 +1,7 @@
 // Packages whose addon is missing, broken or for another platform.
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -73,6 +74,17 @@ for (const runtime of ['bun', 'deno']) {
     onThreads(t, runCopy(t, addon, ['--import', disguise]), new RegExp(`^the addon needs Node's event loop \\(libuv\\), which ${runtime} has not$`))
   })
 }
+
+t.test('of a bundle, which has left the package\'s folder, probe() says what helps', { skip: notLinux }, async t => {
+  const directory = mkdtempSync(join(tmpdir(), 'uring-streams-bundled-'))
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  cpSync(join(packageRoot, 'dist/lib'), join(directory, 'lib'), { recursive: true })
+  writeFileSync(join(directory, 'package.json'), '{ "type": "module" }')
+  writeFileSync(join(directory, 'main.js'), 'import { probe } from "./lib/probe.js"; console.log(JSON.stringify(probe()))')
+  const { NODE_OPTIONS: _, ...env } = process.env
+  const { stdout } = spawnSync(process.execPath, [join(directory, 'main.js')], { env, encoding: 'utf8' })
+  t.match(JSON.parse(stdout), { available: false, code: 'MODULE_NOT_FOUND', reason: /leave uring-streams out of the bundle/ })
+})
 
 t.test('where there is no memory for an arena, probe() says that no buffers are registered', { skip: notUring }, async t => {
   const addon = loadNative() as NativeAddon
