@@ -7,26 +7,31 @@ import { later } from './transfers.js'
 import type { At } from './transfers.js'
 import { bytesIn, oneVector, withoutFirst } from './vectors.js'
 
+/**
+ * The operation on all of the views: of one piece where the others would have nothing but empty views.
+ * @param build makes the operation on a part of the views, which begins at a position
+ */
+export function inPieces(views: Uint8Array[], position: At, build: (part: Uint8Array[], position: At) => Operation): Operation {
+  const pieces: Operation[] = []
+  for (let left = views, at = position; left.length > 0;) {
+    const part = oneVector(left)
+    pieces.push(build(part, at))
+    const bytes = bytesIn(part)
+    left = withoutFirst(left, bytes)
+    at = later(at, bytes)
+  }
+  return pieces.length === 1 ? pieces[0] : new LongOperation(pieces)
+}
+
 export class LongOperation extends Operation {
-  private readonly _pieces: readonly Operation[] = []
   private readonly _completions: Completion[] = []
 
-  /** @param build makes the operation on a part of the views, which begins at a position */
-  constructor(views: Uint8Array[], position: At, build: (part: Uint8Array[], position: At) => Operation) {
-    const pieces: Operation[] = []
-    for (let left = views, at = position; left.length > 0;) {
-      const part = oneVector(left)
-      pieces.push(build(part, at))
-      const bytes = bytesIn(part)
-      left = withoutFirst(left, bytes)
-      at = later(at, bytes)
-    }
-    const [{ opcode, syscall, file, position: first }] = pieces
+  constructor(private readonly _pieces: readonly Operation[]) {
+    const [{ opcode, syscall, file, position }] = _pieces
     super(opcode, syscall)
-    this._pieces = pieces
-    this.span = pieces.length
+    this.span = _pieces.length
     this.file = file
-    this.position = first
+    this.position = position
   }
 
   /**

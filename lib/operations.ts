@@ -5,7 +5,7 @@ import {
 } from './engine.js'
 import { invalidArgType, outOfRange } from './errors.js'
 import { HeapBuffer } from './heap-buffer.js'
-import { LongOperation } from './long-operation.js'
+import { inPieces } from './long-operation.js'
 import { O_CLOEXEC, fileMode, openFlags } from './open-flags.js'
 import { CancelOperation, Operation, ReadOperation, ReadVectorOperation, StatOperation, TimeoutOperation, WriteOperation } from './operation.js'
 import type { Memory } from './memory.js'
@@ -29,7 +29,7 @@ function onViews(
 ): Operation {
   return views.length <= viewsMax && bytesIn(views) <= operationBytesMax
     ? onFile(make(views), file, position)
-    : new LongOperation(views, position, (part, at) => onFile(make(part), file, at))
+    : inPieces(views, position, (part, at) => onFile(make(part), file, at))
 }
 
 const reading = ([view]: Uint8Array[]): Operation => new ReadOperation(view)

@@ -38,6 +38,18 @@ ringTest('three thousand buffers are written, alone and in a chain', async t => 
   closeSync(fd)
 })
 
+ringTest('empty buffers beyond the first thousand are no piece', async t => {
+  const path = join(t.testdir(), 'file')
+  const fd = openSync(path, 'w')
+  const content = patterned(1024)
+  const empty = content.subarray(0, 0)
+  const vector = [...Array.from(content, (_, i) => content.subarray(i, i + 1)), empty]
+  t.equal((await ring.submit(ops.writev(fd, vector, 0))).result, 1024)
+  t.ok(readFileSync(path).equals(content))
+  t.equal((await ring.submit(ops.writev(fd, Array(1500).fill(empty), 0))).result, 0)
+  closeSync(fd)
+})
+
 ringTest('each piece is linked to the one before it, and what was asked of the whole is where it belongs', async t => {
   const fd = openSync(join(t.testdir(), 'file'), 'w')
   const operation = ops.writev(fd, parts(patterned(10_000), 1500)).drain().async().hardlink() as LongOperation
