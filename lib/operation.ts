@@ -190,7 +190,7 @@ export class ReadOperation extends Operation {
   constructor(target: Uint8Array | readonly Uint8Array[], opcode: number = Opcode.read, syscall = 'read') {
     super(opcode, syscall)
     this._targets = target instanceof Uint8Array ? [target] : target
-    for (const { byteLength } of this._targets) this.length += byteLength
+    this.length = bytesIn(this._targets)
   }
 
   /** Not before: of a hundred thousand reads that wait, only those in flight have memory. */

@@ -50,13 +50,8 @@ function replace(earlier: Entry, { source, stats }: Entry): void {
 /** Of files and links. */
 function replaceIn(tree: Tree, earlier: Entry, entry: Entry): void {
   const [was, is] = [earlier, entry].map(({ stats }) => stats.isSymbolicLink() ? tree.links : tree.files)
-  tree.bytes += sizeOf(entry) - sizeOf(earlier)
   replace(earlier, entry)
   if (was === is) return
   was.splice(was.indexOf(earlier), 1)
   is.push(earlier)
-}
-
-function sizeOf({ stats }: Entry): number {
-  return stats.isFile() ? stats.size : 0
 }

@@ -38,6 +38,7 @@ export async function plan({ sources, source, target, recursive, force, preserve
     const found = await add(tree, each, into ? goalInside(target, each) : target, recursive ?? false, merging)
     if (found !== null) await addDirectory(tree, found, merging, signal)
   }
+  for (const { stats } of tree.files) if (stats.isFile()) tree.bytes += stats.size
   return tree
 }
 
@@ -60,18 +61,13 @@ function addEntry(tree: Tree, entry: Entry, recursive: boolean, merging: Merging
   if (recursive && !stats.isFile() && !stats.isSymbolicLink()) return void tree.skipped.push(entry)
   if (merging?.takesPlace(entry, tree)) return
   if (stats.isSymbolicLink()) tree.links.push(entry)
-  else addFile(tree, entry)
+  else tree.files.push(entry)
 }
 
 /** Why an entry is skipped. */
 export function skippedBecause({ source, stats }: Entry): string {
   const kind = stats.isFIFO() ? 'FIFO' : stats.isSocket() ? 'socket' : 'device'
   return `skipped '${source.toString()}': a ${kind} cannot be made here (cp -r makes it)`
-}
-
-function addFile(tree: Tree, entry: Entry): void {
-  tree.files.push(entry)
-  tree.bytes += entry.stats.isFile() ? entry.stats.size : 0
 }
 
 async function addDirectory(tree: Tree, entry: Entry, merging: Merging | null, signal?: AbortSignal): Promise<void> {

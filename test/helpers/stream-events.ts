@@ -57,6 +57,19 @@ export function onData(stream: Readable, listener: (chunk: Buffer) => void): voi
   stream.on('data', listener)
 }
 
+/** How many bytes a consumer has worked on when it is told of the end: it pauses for each chunk, and takes its time. */
+export async function workedOn(stream: Readable): Promise<number> {
+  let worked = 0
+  onData(stream, async chunk => {
+    stream.pause()
+    await turns(20)
+    worked += chunk.length
+    stream.resume()
+  })
+  await next(stream, 'end')
+  return worked
+}
+
 /** Waits for 'close'; gives the error that was emitted before it. */
 export function closing(stream: Readable | Writable): Promise<StreamError | undefined> {
   let failure: StreamError | undefined = stream.errored ?? undefined

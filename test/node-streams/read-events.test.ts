@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { createUringReadStream } from '../../lib/index.js'
 import { isOpenOn, streamTest } from '../helpers/descriptors.js'
 import { patterned } from '../helpers/seeded.js'
-import { closing, countEvents, next, onData, properties, readAll, recordEvents, turns } from '../helpers/stream-events.js'
+import { closing, countEvents, next, properties, readAll, recordEvents, turns, workedOn } from '../helpers/stream-events.js'
 
 const NAMES = ['open', 'ready', 'data', 'end', 'error', 'close']
 
@@ -135,15 +135,7 @@ streamTest("'pause' and 'resume' are told", async t => {
 streamTest("'end' waits for a consumer that has paused to work on the last chunk", async t => {
   const file = join(t.testdir({ file: patterned(5000) }), 'file')
   const stream = createUringReadStream(file, { highWaterMark: 1000 })
-  let worked = 0
-  onData(stream, async chunk => {
-    stream.pause()
-    await turns(20)
-    worked += chunk.length
-    stream.resume()
-  })
-  await next(stream, 'end')
-  t.equal(worked, 5000)
+  t.equal(await workedOn(stream), 5000)
   await closing(stream)
 })
 
