@@ -28,8 +28,9 @@ export interface Preserve {
   /** Times of access and modification, as they were before it was read. */
   timestamps?: boolean
   /**
-   * Extended attributes and access control lists; not those of a security module. 'prefer' goes on without those that the
-   * target's file system does not take, or that may not be set: as cp -a does.
+   * Extended attributes and access control lists; not those of a security module. They take the addon: without it true
+   * fails with ENOSYS. 'prefer' goes on without, and without those that the target's file system does not take, or that
+   * may not be set: as cp -a does.
    */
   xattrs?: boolean | 'prefer'
 }
