@@ -1,9 +1,10 @@
 /** UringReadStream: a stream.Readable over the window of reads, in place of fs.ReadStream. */
 import { AsyncResource } from 'node:async_hooks'
+import { ReadStream } from 'node:fs'
 import { addAbortSignal, finished, Readable } from 'node:stream'
 import type { Lease } from './buffers.js'
 import { leaseOf } from './buffers.js'
-import { errorOrDestroy, readableState } from './node-stream-state.js'
+import { errorOrDestroy, passFor, readableState } from './node-stream-state.js'
 import { UringWriteStream } from './node-write-stream.js'
 import type { ReadStreamOptions } from './node-stream-options.js'
 import { validateReadOptions } from './node-stream-options.js'
@@ -315,6 +316,8 @@ export class UringReadStream extends Readable {
     else this._window.close(close)
   }
 }
+
+passFor(UringReadStream, ReadStream)
 
 // A listener of 'readable' takes. Not by `override`, which would hide the overloads that the types have.
 for (const name of ['on', 'addListener'] as const) {

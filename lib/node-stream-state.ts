@@ -28,3 +28,17 @@ export function errorOrDestroy(stream: Readable | Writable, state: StreamState, 
   state.errorEmitted = true
   stream.emit('error', error)
 }
+
+/**
+ * Makes the objects of a class `instanceof` fs.ReadStream or fs.WriteStream: programs ask for that before they look for the
+ * file's size (AWS's PutObject sends a length for no other stream, and S3 refuses what has none). All that the class of
+ * node:fs does is hidden again by what the class has itself or inherits from node:stream.
+ */
+export function passFor(ours: { prototype: object }, theirs: { prototype: object }): void {
+  const { prototype } = ours
+  const base = Object.getPrototypeOf(prototype)
+  for (const name of Object.getOwnPropertyNames(theirs.prototype)) {
+    if (!Object.hasOwn(prototype, name)) Object.defineProperty(prototype, name, { value: base[name], writable: true, configurable: true })
+  }
+  Object.setPrototypeOf(prototype, theirs.prototype)
+}

@@ -1,11 +1,12 @@
 /** UringWriteStream: a stream.Writable over the window of writes, in place of fs.WriteStream. */
 import { AsyncResource } from 'node:async_hooks'
+import { WriteStream } from 'node:fs'
 import { addAbortSignal, Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { Lease } from './buffers.js'
 import { leaseOf } from './buffers.js'
 import { streamDestroyed } from './errors.js'
-import { errorOrDestroy, writableState } from './node-stream-state.js'
+import { errorOrDestroy, passFor, writableState } from './node-stream-state.js'
 import type { WriteStreamOptions } from './node-stream-options.js'
 import { validateWriteOptions } from './node-stream-options.js'
 import { chunkSizeWritten, chunkSizeOf, depthOf, streamOptions } from './options.js'
@@ -340,6 +341,8 @@ export class UringWriteStream extends Writable {
     await (Writable.prototype as unknown as AsyncDisposable)[Symbol.asyncDispose].call(this)
   }
 }
+
+passFor(UringWriteStream, WriteStream)
 
 /** Opens a file to write, like fs.createWriteStream. */
 export function createUringWriteStream(

@@ -1,4 +1,4 @@
-import { readdirSync, renameSync, writeFileSync } from 'node:fs'
+import { ReadStream, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
@@ -15,6 +15,20 @@ streamTest('a stream is a Readable of node:stream', async t => {
   t.equal(Readable.isDisturbed(stream), false)
   await readAll(stream)
   t.equal(Readable.isDisturbed(stream), true)
+})
+
+// Programs ask for that before they look for the size of its file: AWS's PutObject, and got before its version 12.
+streamTest('a stream is an instance of fs.ReadStream, and none of its methods is that of fs', async t => {
+  const stream = createUringReadStream(join(t.testdir({ file: 'content' }), 'file'))
+  t.ok(stream instanceof ReadStream)
+  const theirs = Object.entries(Object.getOwnPropertyDescriptors(ReadStream.prototype))
+  for (const [name, { value, get }] of theirs) {
+    let holder: object = stream
+    while (!Object.hasOwn(holder, name)) holder = Object.getPrototypeOf(holder)
+    const ours = Object.getOwnPropertyDescriptor(holder, name)!
+    t.ok(holder !== ReadStream.prototype && (ours.value !== value || ours.get !== get), name)
+  }
+  t.equal((await readAll(stream)).toString(), 'content')
 })
 
 streamTest('path is the string or the Buffer that was given', async t => {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, WriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
@@ -12,6 +12,18 @@ streamTest('a stream is a Writable of node:stream', async t => {
   t.ok(stream instanceof UringWriteStream)
   t.ok(stream instanceof Writable)
   await endAndClose(stream)
+})
+
+streamTest('a stream is an instance of fs.WriteStream, and writes several chunks at once by itself', async t => {
+  const file = join(t.testdir(), 'file')
+  const stream = createUringWriteStream(file)
+  t.ok(stream instanceof WriteStream)
+  stream.cork()
+  for (const text of ['a', 'b', 'c']) stream.write(text)
+  stream.uncork()
+  await endAndClose(stream)
+  t.equal(readFileSync(file, 'utf8'), 'abc')
+  t.equal(stream.bytesWritten, 3)
 })
 
 streamTest('path is the string or the Buffer that was given, or the path of the URL', async t => {
