@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import type { DirectChoice, DirectFile } from './direct.js'
 import { openDirect } from './direct.js'
 import { UringFile } from './file.js'
+import { invalidArgType } from './errors.js'
 import { openDescriptor } from './open-files.js'
 import { openFlags } from './open-flags.js'
 import { ops } from './operations.js'
@@ -14,18 +15,18 @@ import { Ring } from './ring.js'
 
 export interface OpenOptions {
   /** Of a file that is made. Default 0o666. */
-  mode?: string | number
+  mode?: string | number | undefined
   /** Another ring than the thread's shared one. */
-  ring?: Ring
+  ring?: Ring | undefined
   /** Default 'auto'. */
-  engine?: EngineChoice
-  signal?: AbortSignal
+  engine?: EngineChoice | undefined
+  signal?: AbortSignal | undefined
   /**
    * Past the page cache (O_DIRECT): reads and writes of any position, length and memory, but for those at the file's own
    * position. `true` fails with ERR_DIRECT_UNAVAILABLE where that is refused; with 'prefer' the file's `direct` is false
    * then. Default false.
    */
-  direct?: DirectChoice
+  direct?: DirectChoice | undefined
 }
 
 /** O_ACCMODE */
@@ -35,19 +36,29 @@ const accessMode = constants.O_RDONLY | constants.O_WRONLY | constants.O_RDWR
  * Opens a file. Rejects in Node's shape: `ENOENT: no such file or directory, open '/x'`.
  *
  * @param flags as in node:fs. Default 'r'
+ * @param options the mode alone, as fs.promises.open takes it, or an object
  */
-export async function open(path: PathLike, flags: string | number = 'r', options: OpenOptions = {}): Promise<UringFile> {
-  const { mode = 0o666, engine, signal, direct = false } = options
+export async function open(
+  path: PathLike, flags?: string | number | null, options: OpenOptions | string | number | null = {}
+): Promise<UringFile> {
+  const { mode, ring: chosen, engine, signal, direct = false } = openOptions(options)
   validateDirect(direct)
-  const ring = options.ring ?? Ring.shared(engine)
-  const fd = await openDescriptor(ring, validPath(path), flags, mode, signal)
+  const ring = chosen ?? Ring.shared(engine)
+  const fd = await openDescriptor(ring, validPath(path), flags ?? 'r', mode ?? 0o666, signal)
   if (direct === false) return new UringFile(ring, fd, null)
   try {
-    return new UringFile(ring, fd, await directOf(ring, fd, validPath(path), openFlags(flags), direct))
+    return new UringFile(ring, fd, await directOf(ring, fd, validPath(path), openFlags(flags ?? 'r'), direct))
   } catch (error) {
     await ring.submit(ops.close(fd))
     throw error
   }
+}
+
+/** @throws ERR_INVALID_ARG_TYPE */
+function openOptions(options: OpenOptions | string | number | null): OpenOptions {
+  if (typeof options === 'string' || typeof options === 'number') return { mode: options }
+  if (typeof options !== 'object') throw invalidArgType('options', 'of type string or number or an instance of Object', options)
+  return options ?? {}
 }
 
 /** Null where direct IO is not to be had and only preferred. */

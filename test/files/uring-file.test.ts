@@ -32,6 +32,21 @@ ringTest('open makes a file with flags and mode', async t => {
   await t.rejects(open(path, 'wx'), { code: 'EEXIST' })
 })
 
+ringTest('open takes a mode as fs.promises.open does, and null as it does', async t => {
+  const dir = t.testdir()
+  const before = process.umask(0)
+  t.teardown(() => process.umask(before))
+  for (const [name, mode, made] of [['number', 0o600, 0o600], ['string', '640', 0o640], ['null', null, 0o666]] as const) {
+    const path = join(dir, name)
+    const file = await open(path, 'w', mode)
+    await file.close()
+    t.equal(statSync(path).mode & 0o777, made, name)
+    await (await open(path, null)).close()
+  }
+  await t.rejects(open(join(dir, 'new'), 'w', '9'), { code: 'ERR_INVALID_ARG_VALUE' })
+  await t.rejects(open(join(dir, 'new'), 'w', true as never), { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
 ringTest('close waits for what is in flight, and takes nothing new', async t => {
   const path = makeFifo(join(t.testdir(), 'fifo'))
   const file = await open(path, 'r+')
