@@ -193,7 +193,7 @@ export class BufferPool {
    * A buffer, at once or when one is released; first come, first served. Rejects with AbortError, and with
    * ERR_INVALID_STATE when the pool is closed.
    */
-  async acquire({ signal }: { signal?: AbortSignal } = {}): Promise<FixedBuffer> {
+  async acquire({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<FixedBuffer> {
     if (signal !== undefined) validateSignal(signal)
     if (signal?.aborted) throw abortError(signal.reason)
     const free = this.tryAcquire()

@@ -19,66 +19,66 @@ export interface CopyProgress {
 /** What of a file is kept beside its content. All of it false by default. */
 export interface Preserve {
   /** All of its permission bits, whatever the umask, with set-user-id, set-group-id and sticky bit. */
-  mode?: boolean
+  mode?: boolean | undefined
   /**
    * Its user and group. 'prefer' goes on where that is not permitted, with the group alone or with neither, and then
    * without set-user-id and set-group-id bit: as cp does.
    */
-  ownership?: boolean | 'prefer'
+  ownership?: boolean | 'prefer' | undefined
   /** Times of access and modification, as they were before it was read. */
-  timestamps?: boolean
+  timestamps?: boolean | undefined
   /**
    * Extended attributes and access control lists; not those of a security module. They take the addon: without it true
    * fails with ENOSYS. 'prefer' goes on without, and without those that the target's file system does not take, or that
    * may not be set: as cp -a does.
    */
-  xattrs?: boolean | 'prefer'
+  xattrs?: boolean | 'prefer' | undefined
 }
 
 export interface CopyOptions {
   /** Called at most every 50 ms, and at the end. What it throws ends the copy. */
-  onProgress?: (progress: CopyProgress) => void
+  onProgress?: ((progress: CopyProgress) => void) | undefined
   /** Ends the copy; it rejects with AbortError when everything is closed and the partial target gone. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** Overwrite a target that exists, as fs.copyFile does. With false that fails with EEXIST. Default true. */
-  force?: boolean
+  force?: boolean | undefined
   /**
    * Share the source's blocks with the target (FICLONE: btrfs, XFS, bcachefs). 'auto' copies where that cannot be done,
    * 'always' fails there, 'never' copies. Default 'auto'.
    */
-  reflink?: 'always' | 'auto' | 'never'
+  reflink?: 'always' | 'auto' | 'never' | undefined
   /** Short for `reflink`: true is 'always', false is 'never'. */
-  clone?: boolean
+  clone?: boolean | undefined
   /**
    * Past the page cache (O_DIRECT). 'prefer' copies through it where the file system refuses that; true fails with
    * EINVAL there, and for a target that is neither a regular file nor a block device. Of a device's last unit only what
    * belongs there is written, through the page cache. Default false.
    */
-  direct?: boolean | 'prefer'
+  direct?: boolean | 'prefer' | undefined
   /** Resolve only when the target is on the disk (fsync). Default false. */
-  flush?: boolean
+  flush?: boolean | undefined
   /**
    * The target is the whole old or the whole new file at any time: a temporary file in its directory is written, synced
    * and renamed, and the directory synced. Default false.
    */
-  atomic?: boolean
+  atomic?: boolean | undefined
   /** What else is kept. true: all of it. Default: the permission bits of a new file, less the umask, as cp does. */
-  preserve?: boolean | Preserve
+  preserve?: boolean | Preserve | undefined
   /**
    * Leave none of the file in the page cache that was not there before (RWF_DONTCACHE, Linux 6.14). Where the kernel, the
    * file system or the engine cannot tell, a source stays there of which a quarter was; of others nothing does. Default false.
    */
-  dropCache?: boolean
+  dropCache?: boolean | undefined
   /** Of data that is read; holes are free. Default no limit. */
-  bytesPerSecondMax?: number
+  bytesPerSecondMax?: number | undefined
   /** Bytes of one read and one write. Default 1 MiB. */
-  chunkSize?: number
+  chunkSize?: number | undefined
   /** Chunks in flight at once. Default 4, 8 with `direct`. */
-  depth?: number
+  depth?: number | undefined
   /** Another ring than the thread's shared one. */
-  ring?: Ring
+  ring?: Ring | undefined
   /** Default 'auto'. */
-  engine?: EngineChoice
+  engine?: EngineChoice | undefined
 }
 
 /** The same with everything decided. */

@@ -11,9 +11,9 @@ export type Position = number | bigint | null | undefined
 /** Part of a buffer, and a place in a file. */
 export interface TransferOptions {
   /** First byte in the buffer. Default 0. */
-  offset?: number | null
+  offset?: number | null | undefined
   /** Bytes. Default: the rest of the buffer. */
-  length?: number | null
+  length?: number | null | undefined
   position?: Position
 }
 

@@ -30,12 +30,12 @@ import { oneVector } from './vectors.js'
 import type { ReadableStreamOptions, WritableStreamOptions } from './web-stream-options.js'
 import { UringReadableStream, UringWritableStream } from './web-streams.js'
 
-interface Abortable { signal?: AbortSignal }
+interface Abortable { signal?: AbortSignal | undefined }
 
 /** Of reading or writing everything. */
 export interface ContentOptions extends Abortable {
   /** Of strings: what is read is a Buffer by default, what is written 'utf8'. */
-  encoding?: BufferEncoding | null
+  encoding?: BufferEncoding | null | undefined
 }
 export interface ReadResult<B> { bytesRead: number, buffer: B }
 export interface WriteResult<B> { bytesWritten: number, buffer: B }
@@ -87,7 +87,7 @@ export class UringFile extends EventEmitter {
    */
   async read<B extends Memory>(buffer: B, offset?: number | null, length?: number | null, position?: Position): Promise<ReadResult<B>>
   async read<B extends Memory>(buffer: B, options?: TransferOptions & Abortable): Promise<ReadResult<B>>
-  async read<B extends Memory = Buffer>(options?: TransferOptions & Abortable & { buffer?: B }): Promise<ReadResult<B>>
+  async read<B extends Memory = Buffer>(options?: TransferOptions & Abortable & { buffer?: B | undefined }): Promise<ReadResult<B>>
   async read(...args: any[]): Promise<ReadResult<Memory>> {
     void this._opened // a closed file says so before anything else
     const { buffer, bytes, position } = readArguments(args)
@@ -120,17 +120,17 @@ export class UringFile extends EventEmitter {
   }
 
   /** One read into several buffers, in order. */
-  async readv<B extends Memory>(
-    buffers: readonly B[], position?: Position, { signal }: Abortable = {}
-  ): Promise<{ bytesRead: number, buffers: readonly B[] }> {
+  async readv<B extends readonly Memory[]>(
+    buffers: B, position?: Position, { signal }: Abortable = {}
+  ): Promise<{ bytesRead: number, buffers: B }> {
     const operation = ops.readv(this._opened, oneVector(vectorArguments(buffers)), positionOf(position))
     return { bytesRead: await this._run(operation, signal), buffers }
   }
 
   /** Writes several buffers, in order; short writes are continued. */
-  async writev<B extends Memory>(
-    buffers: readonly B[], position?: Position, { signal }: Abortable = {}
-  ): Promise<{ bytesWritten: number, buffers: readonly B[] }> {
+  async writev<B extends readonly Memory[]>(
+    buffers: B, position?: Position, { signal }: Abortable = {}
+  ): Promise<{ bytesWritten: number, buffers: B }> {
     void this._opened
     const bytesWritten = await writeVectors(vectorArguments(buffers), positionOf(position), (vector, at) =>
       this._run(ops.writev(this._opened, vector, at), signal))
@@ -154,8 +154,8 @@ export class UringFile extends EventEmitter {
    * Reads from where the file stands to its end. Rejects with AbortError.
    * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE by the promise
    */
+  async readFile(options?: (ContentOptions & { encoding?: null | undefined }) | null): Promise<Buffer>
   async readFile(options: BufferEncoding | (ContentOptions & { encoding: BufferEncoding })): Promise<string>
-  async readFile(options?: (ContentOptions & { encoding?: null }) | null): Promise<Buffer>
   async readFile(options?: ContentOptions | BufferEncoding | null): Promise<Buffer | string>
   async readFile(options?: ContentOptions | BufferEncoding | null): Promise<Buffer | string> {
     const { encoding, signal } = streamOptions<ContentOptions>(options)
@@ -169,14 +169,14 @@ export class UringFile extends EventEmitter {
    * @param options with `flush`, it is on the disk when this resolves
    * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE by the promise
    */
-  async writeFile(data: FileContent, options?: ContentOptions & { flush?: boolean } | BufferEncoding | null): Promise<void> {
-    const { encoding, signal, flush } = streamOptions<ContentOptions & { flush?: boolean }>(options)
+  async writeFile(data: FileContent, options?: ContentOptions & { flush?: boolean | undefined } | BufferEncoding | null): Promise<void> {
+    const { encoding, signal, flush } = streamOptions<ContentOptions & { flush?: boolean | undefined }>(options)
     void this._opened
     return unlessAborted(signal, writeContent(this.writableStream({ autoClose: false, signal, flush }), data, encoding ?? 'utf8'))
   }
 
   /** The same: a file that is to be added to is opened with 'a'. */
-  async appendFile(data: FileContent, options?: ContentOptions & { flush?: boolean } | BufferEncoding | null): Promise<void> {
+  async appendFile(data: FileContent, options?: ContentOptions & { flush?: boolean | undefined } | BufferEncoding | null): Promise<void> {
     return this.writeFile(data, options)
   }
 
@@ -242,8 +242,11 @@ export class UringFile extends EventEmitter {
     return new UringReadableStream(null, { direct: this.direct, ...options, ring: this.ring, fd: this })
   }
 
-  /** FileHandle's: a Web stream that reads from where the file stands to its end, and closes it only with `autoClose`. */
-  readableWebStream(options: { autoClose?: boolean } = {}): UringReadableStream {
+  /**
+   * FileHandle's: a Web stream that reads from where the file stands to its end, and closes it only with `autoClose`. It
+   * is a byte stream whatever `type` says.
+   */
+  readableWebStream(options: { autoClose?: boolean | undefined, type?: 'bytes' | undefined } = {}): UringReadableStream {
     return this.readableStream({ autoClose: false, ...options })
   }
 

@@ -295,7 +295,7 @@ export class UringReadStream extends Readable {
   }
 
   /** Closes the file, after what is in flight. */
-  close(callback?: (error?: Error | null) => void): void {
+  close(callback?: (error?: NodeJS.ErrnoException | null) => void): void {
     if (typeof callback === 'function') finished(this, callback)
     this.destroy()
   }

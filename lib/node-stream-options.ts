@@ -6,48 +6,48 @@ import type { FileHandleLike } from './stream-file.js'
 import type { DurabilityOptions } from './written-file.js'
 
 interface FileStreamOptions extends StreamOptions {
-  encoding?: BufferEncoding | null
+  encoding?: BufferEncoding | null | undefined
   /** An open descriptor, FileHandle or UringFile; `path` is ignored then. */
-  fd?: number | FileHandleLike | null
+  fd?: number | FileHandleLike | null | undefined
   /** Of a file that is made. Default 0o666. */
-  mode?: string | number
+  mode?: string | number | undefined
   /** Whether the file is closed at the end and after an error. Default true. */
-  autoClose?: boolean
+  autoClose?: boolean | undefined
   /** Default true. */
-  emitClose?: boolean
-  signal?: AbortSignal | null
+  emitClose?: boolean | undefined
+  signal?: AbortSignal | null | undefined
 }
 
 /** All options of fs.createReadStream, and those of this library. */
 export interface ReadStreamOptions extends FileStreamOptions {
   /** Default 'r'. */
-  flags?: string | number
+  flags?: string | number | undefined
   /** First byte. */
-  start?: number
+  start?: number | undefined
   /** Last byte, inclusive. Default Infinity. */
-  end?: number
+  end?: number | undefined
   /** Default: the chunk size. */
-  highWaterMark?: number
+  highWaterMark?: number | undefined
   /** A caller's own open, read and close. */
-  fs?: FileFunctions | null
+  fs?: FileFunctions | null | undefined
   /** Reads kept in flight. Default 4. */
-  readAhead?: number
+  readAhead?: number | undefined
   /** Whose the chunks are. Default 'owned'. */
-  buffers?: BufferOwnership
+  buffers?: BufferOwnership | undefined
 }
 
 /** All options of fs.createWriteStream, and those of this library. */
 export interface WriteStreamOptions extends FileStreamOptions, DurabilityOptions {
   /** Default 'w'. */
-  flags?: string | number
+  flags?: string | number | undefined
   /** First byte. */
-  start?: number
+  start?: number | undefined
   /** Bytes to accept before `write()` answers false. Default: what `writeBehind` chunks hold. */
-  highWaterMark?: number
+  highWaterMark?: number | undefined
   /** A caller's own open, write or writev, and close. */
-  fs?: FileFunctions | null
+  fs?: FileFunctions | null | undefined
   /** Writes kept in flight. Default 4. */
-  writeBehind?: number
+  writeBehind?: number | undefined
 }
 
 /** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */

@@ -294,7 +294,7 @@ export class UringWriteStream extends Writable {
   }
 
   /** Ends the stream; the file is closed when everything is written. */
-  close(callback?: (error?: Error | null) => void): void {
+  close(callback?: (error?: NodeJS.ErrnoException | null) => void): void {
     if (callback !== undefined) {
       if (this.closed) return process.nextTick(callback)
       this.on('close', callback)

@@ -36,7 +36,7 @@ export function vectorOf(buffers: readonly Memory[]): Uint8Array[] {
 }
 
 /** Part of a FixedBuffer, in bytes; all of it by default. */
-export interface Range { offset?: number, length?: number }
+export interface Range { offset?: number | undefined, length?: number | undefined }
 
 /** Where a relative path begins. */
 export interface InDirectory {
@@ -44,11 +44,11 @@ export interface InDirectory {
    * The descriptor of an open directory, which stays open until the operation has ended. Default: the working directory.
    * On threads it takes Linux and its /proc, else it fails with ENOSYS; as it does with a caller's own `fs`.
    */
-  directory?: number
+  directory?: number | undefined
 }
 
 /** Where the relative paths of a renaming begin, each as in `InDirectory`. */
-export interface BetweenDirectories { fromDirectory?: number, toDirectory?: number }
+export interface BetweenDirectories { fromDirectory?: number | undefined, toDirectory?: number | undefined }
 
 /** AT_FDCWD */
 export const workingDirectory = -100

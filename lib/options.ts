@@ -51,58 +51,58 @@ export type BufferOwnership = 'owned' | 'leased'
 
 export interface RingOptions {
   /** Entries of the submission queue: how many operations one system call takes along. Default 512, or `cqEntries` if that is fewer. */
-  entries?: number
+  entries?: number | undefined
   /** Entries of the completion queue: how many may be in flight. Default twice `entries`, 4096 if neither is given. */
-  cqEntries?: number
-  engine?: EngineChoice
+  cqEntries?: number | undefined
+  engine?: EngineChoice | undefined
   /**
    * What the kernel allows at most is taken where more is asked for. With false that is an error. Default true.
    * Sizes are rounded up to powers of two either way.
    */
-  clamp?: boolean
+  clamp?: boolean | undefined
   /**
    * A thread of the kernel's takes operations from the submission queue by looking at it again and again: no system
    * call submits, at the price of that thread's processor time. Chains of a batch hold at most 8 operations then.
    * The thread keeps the credentials of the ring's creation. Linux 5.11.
    */
-  sqPoll?: boolean | SqPollOptions
+  sqPoll?: boolean | SqPollOptions | undefined
   /**
    * Completions are looked for, not announced by interrupts: for files opened with O_DIRECT (`fs.constants.O_DIRECT`) on
    * devices with polled queues. Only reads and writes (and nop) are possible; the kernel answers EINVAL to others.
    * While something is in flight the event loop does not sleep, and it is never blocked.
    */
-  ioPoll?: boolean
+  ioPoll?: boolean | undefined
   /**
    * Shares the polling thread of another ring, where both have `sqPoll`. Otherwise it shares nothing: since Linux 5.12
    * the kernel's workers belong to the thread that submits, whichever ring it uses.
    */
-  attach?: Ring
+  attach?: Ring | undefined
   /**
    * How many of the kernel's workers may serve this thread: they are its own, so the limit is that of all its
    * rings (with `sqPoll`, of the polling thread). Throws where the kernel refuses. Linux 5.15.
    */
-  workersMax?: WorkerLimits
+  workersMax?: WorkerLimits | undefined
   /**
    * How the event loop learns of completions: it polls the ring's own descriptor ('ring', the fastest), an eventfd
    * with completions deferred until asked for ('eventfd'), or a thread waits in the kernel ('thread').
    */
-  wakeup?: WakeupMode
+  wakeup?: WakeupMode | undefined
   /** A caller's own functions instead of an engine. */
-  fs?: FileFunctions
+  fs?: FileFunctions | undefined
 }
 
 export interface SqPollOptions {
   /** Milliseconds without work after which the polling thread sleeps until the next submission. Default: the kernel's, a second. */
-  idleMs?: number
+  idleMs?: number | undefined
   /** The processor it runs on. Default any. */
-  cpu?: number
+  cpu?: number | undefined
 }
 
 export interface WorkerLimits {
   /** For files and block devices, whose operations end. 0, the default, leaves the limit as it is. */
-  bounded?: number
+  bounded?: number | undefined
   /** For what may never end: pipes, sockets. */
-  unbounded?: number
+  unbounded?: number | undefined
 }
 
 /** What every stream of this library takes. */
@@ -112,13 +112,13 @@ export interface StreamOptions {
    * what is no whole unit is written through the page cache. The stream fails with ERR_DIRECT_UNAVAILABLE where that is
    * refused; with 'prefer' it goes on without, and its property `direct` is false. Default false.
    */
-  direct?: DirectChoice
+  direct?: DirectChoice | undefined
   /** Bytes of one read or write. Default 256 KiB to read, 1 MiB into leased buffers, 512 KiB to write, 1 MiB direct; `highWaterMark`, if given, sets it. */
-  chunkSize?: number
+  chunkSize?: number | undefined
   /** Another ring than the thread's shared one. */
-  ring?: Ring
+  ring?: Ring | undefined
   /** Default 'auto', or what the environment variable URING_STREAMS_ENGINE says. */
-  engine?: EngineChoice
+  engine?: EngineChoice | undefined
 }
 
 export function validateInteger(value: unknown, name: string, min: number, max = Number.MAX_SAFE_INTEGER): void {

@@ -46,10 +46,10 @@ export class Ring extends Admission {
    * completion, for until then the operation owns its memory. Where the signal came too late for that, the error's
    * `bytesWritten` or `bytesRead` tells what was moved all the same.
    */
-  submit(operation: Operation, options?: { signal?: AbortSignal }): Promise<Completion>
+  submit(operation: Operation, options?: { signal?: AbortSignal | undefined }): Promise<Completion>
   /** The same with a callback, which costs half as much. */
   submit(operation: Operation, callback: CompletionCallback): void
-  submit(operation: Operation, how?: { signal?: AbortSignal } | CompletionCallback): Promise<Completion> | void {
+  submit(operation: Operation, how?: { signal?: AbortSignal | undefined } | CompletionCallback): Promise<Completion> | void {
     if (typeof how === 'function') {
       this.#check(operation)
       return this.#begin(operation, how)
@@ -91,7 +91,7 @@ export class Ring extends Admission {
    * AbortError when `signal` ended it, after all completions: those are the error's `completions`, but files that
    * were opened are closed again.
    */
-  async batch(operations: readonly Operation[], { signal }: { signal?: AbortSignal } = {}): Promise<Completion[]> {
+  async batch(operations: readonly Operation[], { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Completion[]> {
     if (!Array.isArray(operations)) throw invalidArgType('operations', 'an instance of Array', operations)
     if (operations.length === 0) return []
     const submit = (): Promise<Completion[]> => this.#submitBatch(operations)

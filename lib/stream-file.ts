@@ -39,12 +39,12 @@ export interface FileHandleLike {
 }
 
 export interface StreamFileOptions extends StreamOptions {
-  fd?: number | FileHandleLike | null
-  flags?: string | number
-  mode?: string | number
-  fs?: FileFunctions | null
-  autoClose?: boolean
-  signal?: AbortSignal | null
+  fd?: number | FileHandleLike | null | undefined
+  flags?: string | number | undefined
+  mode?: string | number | undefined
+  fs?: FileFunctions | null | undefined
+  autoClose?: boolean | undefined
+  signal?: AbortSignal | null | undefined
 }
 
 /**

@@ -5,7 +5,7 @@ import type { ReadableStreamOptions } from './web-stream-options.js'
 
 export interface StreamxReadOptions extends ReadableStreamOptions {
   /** Whose the chunks are. Default 'owned'. */
-  buffers?: BufferOwnership
+  buffers?: BufferOwnership | undefined
 }
 
 /** @throws ERR_INVALID_ARG_VALUE */

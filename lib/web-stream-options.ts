@@ -8,31 +8,31 @@ import type { DurabilityOptions } from './written-file.js'
 
 interface WebStreamOptions extends StreamOptions {
   /** An open descriptor, FileHandle or UringFile; `path` is ignored then. */
-  fd?: number | FileHandleLike | null
+  fd?: number | FileHandleLike | null | undefined
   /** Of a file that is made. Default 0o666. */
-  mode?: string | number
+  mode?: string | number | undefined
   /** Whether a given `fd` is closed at the end and after an error. Default true. */
-  autoClose?: boolean
+  autoClose?: boolean | undefined
   /** Errors the stream with the signal's reason; one that is aborted already opens no file. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** First byte. Default: where a given `fd` stands; 0. */
-  start?: number
+  start?: number | undefined
 }
 
 export interface ReadableStreamOptions extends WebStreamOptions {
   /** Default 'r'. */
-  flags?: string | number
+  flags?: string | number | undefined
   /** Last byte, inclusive. Default Infinity. */
-  end?: number
+  end?: number | undefined
   /** Reads kept in flight, of those that bring no buffer of their own. Default 4. */
-  readAhead?: number
+  readAhead?: number | undefined
 }
 
 export interface WritableStreamOptions extends WebStreamOptions, DurabilityOptions {
   /** Default 'w'. */
-  flags?: string | number
+  flags?: string | number | undefined
   /** Writes kept in flight. Default 4. */
-  writeBehind?: number
+  writeBehind?: number | undefined
 }
 
 function validate<T extends WebStreamOptions>(options: T | undefined, rest: (options: T) => void): T {

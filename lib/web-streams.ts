@@ -1,15 +1,23 @@
 /** Web streams over the windows: a byte stream that reads a file, and a writable one that writes it. */
-import type { ReadableStreamDefaultReader, StreamPipeOptions, UnderlyingByteSource, UnderlyingSink } from 'node:stream/web'
-import { ReadableStream, ReadableStreamBYOBReader, WritableStream } from 'node:stream/web'
+import type { UnderlyingByteSource, UnderlyingSink } from 'node:stream/web'
 import type { PathLike } from './path.js'
 import { pipeLeases } from './web-pipe.js'
 import { FileSink } from './file-sink.js'
 import { FileSource } from './file-source.js'
 import type { ReadableStreamOptions, WritableStreamOptions } from './web-stream-options.js'
 
+// The global classes, which are those of node:stream/web: in programs whose types are the DOM's, these must be the DOM's
+// as well, or neither Response nor CompressionStream takes them. So nothing here is by `override`.
+
+/** Over memory of its own, never shared: `Uint8Array<ArrayBuffer>` where TypeScript tells them apart (since 5.7). */
+type Chunk = ReturnType<typeof Uint8Array.of>
+
 /** The types would have a class that names its chunks only over a source that is no byte source. */
-const ByteStream = ReadableStream as
-  new (source: UnderlyingByteSource, strategy: { highWaterMark: number }) => ReadableStream<Uint8Array>
+const ByteStream = ReadableStream as unknown as
+  new (source: UnderlyingByteSource, strategy: { highWaterMark: number }) => ReadableStream<Chunk>
+/** The types would have a sink that starts by itself. */
+const FileStream = WritableStream as unknown as
+  new (sink: UnderlyingSink) => WritableStream<string | NodeJS.ArrayBufferView | ArrayBufferLike>
 
 /**
  * Reads a file as a byte stream. Default reads keep several operations in flight; BYOB reads of 64 KiB and more go
@@ -42,21 +50,21 @@ export class UringReadableStream extends ByteStream {
     return this.#source.bytesRead
   }
 
-  override getReader(options: { mode: 'byob' }): ReadableStreamBYOBReader
-  override getReader(options?: { mode?: undefined }): ReadableStreamDefaultReader<Uint8Array>
-  override getReader(options?: any): any {
-    const reader: ReadableStreamBYOBReader | ReadableStreamDefaultReader = super.getReader(options)
-    if (reader instanceof ReadableStreamBYOBReader) reader.closed.catch(() => this.#source.orphan())
-    return reader
-  }
-
-  /** As the standard has it. Into a UringWritableStream the memory that was read into is handed over to be written. */
-  override pipeTo(destination: WritableStream, options?: StreamPipeOptions): Promise<void> {
-    const sink = destination instanceof UringWritableStream && !this.locked && !destination.locked && this.#source.isClear
-      ? UringWritableStream.idleSink(destination)
-      : null
-    if (sink === null) return super.pipeTo(destination, options)
-    return pipeLeases(this, this.#source, destination as UringWritableStream, sink, options)
+  static {
+    const { getReader, pipeTo } = this.prototype
+    this.prototype.getReader = function (this: UringReadableStream, options?: any): any {
+      const reader = getReader.call(this, options) as ReadableStreamDefaultReader | ReadableStreamBYOBReader
+      if (reader instanceof ReadableStreamBYOBReader) reader.closed.catch(() => this.#source.orphan())
+      return reader
+    }
+    // As the standard has it. Into a UringWritableStream the memory that was read into is handed over to be written.
+    this.prototype.pipeTo = function (this: UringReadableStream, destination, options) {
+      const sink = destination instanceof UringWritableStream && !this.locked && !destination.locked && this.#source.isClear
+        ? UringWritableStream.idleSink(destination)
+        : null
+      if (sink === null) return pipeTo.call(this, destination, options)
+      return pipeLeases(this, this.#source, destination as UringWritableStream, sink, options)
+    }
   }
 }
 
@@ -65,7 +73,7 @@ export class UringReadableStream extends ByteStream {
  * several writes are in flight; `close()` resolves when everything is in the file and the file is closed.
  * Chunks are strings (written in UTF-8) and everything that holds bytes.
  */
-export class UringWritableStream extends WritableStream<string | NodeJS.ArrayBufferView | ArrayBufferLike> {
+export class UringWritableStream extends FileStream {
   readonly #sink: FileSink
 
   /** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE for bad arguments */

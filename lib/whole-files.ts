@@ -10,31 +10,31 @@ import type { Ring } from './ring.js'
 
 interface WholeFileOptions extends ContentOptions {
   /** Another ring than the thread's shared one. */
-  ring?: Ring
+  ring?: Ring | undefined
   /** Default 'auto'. */
-  engine?: EngineChoice
+  engine?: EngineChoice | undefined
 }
 
 export interface ReadFileOptions extends WholeFileOptions {
   /** Default 'r'. */
-  flag?: string | number
+  flag?: string | number | undefined
 }
 
 export interface WriteFileOptions extends WholeFileOptions {
   /** Of a file that is made. Default 0o666. */
-  mode?: string | number
+  mode?: string | number | undefined
   /** Default 'w'. */
-  flag?: string | number
+  flag?: string | number | undefined
   /** Sync the file before it is closed. Default false. */
-  flush?: boolean
+  flush?: boolean | undefined
 }
 
 /**
  * Reads all of a file, as fs.promises.readFile of a path. Rejects in Node's shape, and with AbortError.
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE by the promise
  */
+export async function readFile(path: PathLike, options?: (ReadFileOptions & { encoding?: null | undefined }) | null): Promise<Buffer>
 export async function readFile(path: PathLike, options: BufferEncoding | (ReadFileOptions & { encoding: BufferEncoding })): Promise<string>
-export async function readFile(path: PathLike, options?: (ReadFileOptions & { encoding?: null }) | null): Promise<Buffer>
 export async function readFile(path: PathLike, options?: ReadFileOptions | BufferEncoding | null): Promise<Buffer | string>
 export async function readFile(path: PathLike, options?: ReadFileOptions | BufferEncoding | null): Promise<Buffer | string> {
   const given = streamOptions<ReadFileOptions>(options)

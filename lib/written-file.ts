@@ -13,26 +13,26 @@ export type SyncChoice = 'data' | 'full'
 
 export interface DurabilityOptions {
   /** Whether everything is on the disk before the stream has finished: an error of that is the stream's. Default false. */
-  flush?: boolean
+  flush?: boolean | undefined
   /**
    * Each write is over when it is on the disk: 'data' with its data and what is needed to find them (RWF_DSYNC), 'full'
    * with times and all (RWF_SYNC). On libuv's threads a sync follows each write. Default: when the kernel has it.
    */
-  sync?: SyncChoice
+  sync?: SyncChoice | undefined
   /**
    * The file takes the place of `path` as a whole when the stream finishes, and is on the disk then; until then, and
    * after an error or `destroy`, what was there stays as it was. Default false.
    */
-  atomic?: boolean
+  atomic?: boolean | undefined
   /**
    * Bytes of space to allocate when the file is open; at the end it is cut to what was written. Nothing is allocated where
    * the file system cannot, nor without the addon.
    */
-  preallocate?: number
+  preallocate?: number | undefined
 }
 
 interface WrittenFileOptions extends StreamFileOptions, DurabilityOptions {
-  start?: number
+  start?: number | undefined
 }
 
 type Done = (error: Error | null) => void

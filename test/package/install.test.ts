@@ -111,10 +111,12 @@ t.test('npx uring-copy', async t => {
   t.ok(readFileSync(join(directory, 'copied')).equals(bytes))
 })
 
-for (const [moduleResolution, module, file] of [
-  ['nodenext', 'nodenext', 'consumer.mts'], ['nodenext', 'nodenext', 'consumer.cts'], ['bundler', 'esnext', 'consumer.ts']
+const dom = 'dom,dom.iterable,dom.asynciterable'
+for (const [moduleResolution, module, file, lib] of [
+  ['nodenext', 'nodenext', 'consumer.mts', 'es2023'], ['nodenext', 'nodenext', 'consumer.cts', 'es2023'],
+  ['bundler', 'esnext', 'consumer.ts', 'es2023'], ['bundler', 'esnext', 'consumer.ts', `es2023,${dom}`]
 ]) {
-  t.test(`TypeScript, ${moduleResolution}, ${file}`, async t => {
+  t.test(`TypeScript, ${moduleResolution}, ${file}, ${lib}`, async t => {
     cpSync(join(fixtures, 'consumer.ts'), join(project, file))
     for (const name of ['@types/node', 'undici-types']) {
       const link = join(project, 'node_modules', name)
@@ -122,7 +124,7 @@ for (const [moduleResolution, module, file] of [
       if (!existsSync(link)) symlinkSync(join(packageRoot, 'node_modules', name), link)
     }
     const { code, output } = await run(project, process.execPath, require.resolve('typescript/bin/tsc'), '--noEmit', '--strict',
-      '--target', 'es2022', '--lib', 'es2023,esnext.disposable', '--types', 'node', '--module', module, '--moduleResolution', moduleResolution, file)
+      '--exactOptionalPropertyTypes', '--target', 'es2022', '--lib', `${lib},esnext.disposable`, '--types', 'node', '--module', module, '--moduleResolution', moduleResolution, file)
     t.same({ code, output }, { code: 0, output: '' })
   })
 }
