@@ -6,6 +6,7 @@ import type { FileHandleLike } from './stream-file.js'
 import type { DurabilityOptions } from './written-file.js'
 
 interface FileStreamOptions extends StreamOptions {
+  /** Of what is read: without one, chunks are Buffers; and of strings that are written, default 'utf8'. */
   encoding?: BufferEncoding | null | undefined
   /** An open descriptor, FileHandle or UringFile; `path` is ignored then. */
   fd?: number | FileHandleLike | null | undefined
@@ -13,8 +14,9 @@ interface FileStreamOptions extends StreamOptions {
   mode?: string | number | undefined
   /** Whether the file is closed at the end and after an error. Default true. */
   autoClose?: boolean | undefined
-  /** Default true. */
+  /** Whether 'close' is emitted. Default true. */
   emitClose?: boolean | undefined
+  /** Destroys the stream with an AbortError; one that is aborted already opens no file. */
   signal?: AbortSignal | null | undefined
 }
 

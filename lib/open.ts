@@ -20,6 +20,7 @@ export interface OpenOptions {
   ring?: Ring | undefined
   /** Default 'auto'. */
   engine?: EngineChoice | undefined
+  /** Ends the opening, with an AbortError. */
   signal?: AbortSignal | undefined
   /**
    * Past the page cache (O_DIRECT): reads and writes of any position, length and memory, but for those at the file's own

@@ -54,6 +54,7 @@ export interface RingOptions {
   entries?: number | undefined
   /** Entries of the completion queue: how many may be in flight. Default twice `entries`, 4096 if neither is given. */
   cqEntries?: number | undefined
+  /** Default 'auto', or what the environment variable URING_STREAMS_ENGINE says. */
   engine?: EngineChoice | undefined
   /**
    * What the kernel allows at most is taken where more is asked for. With false that is an error. Default true.
@@ -63,13 +64,13 @@ export interface RingOptions {
   /**
    * A thread of the kernel's takes operations from the submission queue by looking at it again and again: no system
    * call submits, at the price of that thread's processor time. Chains of a batch hold at most 8 operations then.
-   * The thread keeps the credentials of the ring's creation. Linux 5.11.
+   * The thread keeps the credentials of the ring's creation. Linux 5.11. Default false.
    */
   sqPoll?: boolean | SqPollOptions | undefined
   /**
    * Completions are looked for, not announced by interrupts: for files opened with O_DIRECT (`fs.constants.O_DIRECT`) on
    * devices with polled queues. Only reads and writes (and nop) are possible; the kernel answers EINVAL to others.
-   * While something is in flight the event loop does not sleep, and it is never blocked.
+   * While something is in flight the event loop does not sleep, and it is never blocked. Default false.
    */
   ioPoll?: boolean | undefined
   /**
@@ -84,7 +85,7 @@ export interface RingOptions {
   workersMax?: WorkerLimits | undefined
   /**
    * How the event loop learns of completions: it polls the ring's own descriptor ('ring', the fastest), an eventfd
-   * with completions deferred until asked for ('eventfd'), or a thread waits in the kernel ('thread').
+   * with completions deferred until asked for ('eventfd'), or a thread waits in the kernel ('thread'). Default 'ring'.
    */
   wakeup?: WakeupMode | undefined
   /** A caller's own functions instead of an engine. */
@@ -101,7 +102,7 @@ export interface SqPollOptions {
 export interface WorkerLimits {
   /** For files and block devices, whose operations end. 0, the default, leaves the limit as it is. */
   bounded?: number | undefined
-  /** For what may never end: pipes, sockets. */
+  /** For what may never end: pipes, sockets. 0, the default, leaves the limit as it is. */
   unbounded?: number | undefined
 }
 
