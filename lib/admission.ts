@@ -88,8 +88,10 @@ export abstract class Admission implements EngineOwner {
     this.engine.crowded(crowded)
   }
 
+  /** A chain counts only what is in flight: it may need more places than reads ahead have left, and nobody may ever take those. */
   #fits({ chain }: Request): boolean {
-    return this.#inFlight + this.#ready + (chain === null ? 1 : chain.length) <= this.engine.capacity
+    const { capacity } = this.engine
+    return chain === null ? this.#inFlight + this.#ready < capacity : this.#inFlight + chain.length <= capacity
   }
 
   /** Whether what is started now has to wait. @internal */
@@ -97,10 +99,15 @@ export abstract class Admission implements EngineOwner {
     return this.queue.first !== null || this.#inFlight + this.#ready >= this.engine.capacity
   }
 
-  /** Starts a request that nobody waits for yet, if there is room to spare. @internal */
+  /**
+   * Starts a request that nobody waits for yet, if there is room to spare. The last place is never for one of those: a
+   * consumer may leave it ready for as long as he likes.
+   * @internal
+   */
   tryStart(request: Request): boolean {
     if (this.queue.first !== null || this.#pressure) return false
-    if (this.#inFlight + this.#ready >= this.engine.capacity * highWater) {
+    const { capacity } = this.engine
+    if (this.#inFlight + this.#ready >= Math.min(capacity * highWater, capacity - 1)) {
       this.#press()
       return false
     }

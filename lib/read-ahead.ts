@@ -211,10 +211,10 @@ export class ReadAhead implements Window {
     if (read.buffer !== null) this._buffers.release(read.buffer)
   }
 
-  /** Starts reads up to the limit. The first is due and may queue; others only where there is room. */
+  /** Starts reads up to the limit. The one that is waited for may queue; others only where there is room. */
   private _fill(): void {
     while (this._left > 0 && this._mayStart()) {
-      const ahead = this._reads.length > 0
+      const ahead = !this._waiting || this._reads.length > 0
       const read = this._nextRead()
       if (ahead && !this.ring.tryStart(read)) return this._discard(read)
       if (!ahead) this.ring.start(read)

@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { createUringReadStream, createUringWriteStream, ops, Ring } from '../../lib/index.js'
-import type { BufferOwnership, RingOptions } from '../../lib/index.js'
+import type { BufferOwnership, RingOptions, UringReadStream } from '../../lib/index.js'
 import { digestOf, iteratedDigestOf, makeFile, makeFiles } from '../helpers/files.js'
-import { ringTest, withRing } from '../helpers/ring-state.js'
+import { ringTest, slowReads, withRing } from '../helpers/ring-state.js'
 import { patterned, sha256 } from '../helpers/seeded.js'
-import { closing, endAndClose } from '../helpers/stream-events.js'
+import { closing, endAndClose, until } from '../helpers/stream-events.js'
 
 const chunkSize = 16_384
 const rings: RingOptions[] = [{ entries: 1, cqEntries: 1 }, { entries: 1, cqEntries: 2 }, { entries: 1 }, { entries: 2, cqEntries: 2 }, { entries: 2 }]
@@ -81,6 +81,36 @@ ringTest('a hundred thousand operations at once on the shared ring all end', asy
   const { submitted, completed } = ring.stats()
   t.same([submitted - before.submitted, completed - before.completed], [count, count])
 })
+
+for (const options of [...rings, { entries: 4, cqEntries: 4 }, { entries: 8 }]) {
+  ringTest(`readers that nobody reads from leave room for others on a ring of ${JSON.stringify(options)}`, async t => {
+    const directory = t.testdir()
+    const source = makeFile(join(directory, 'source'), 400_000)
+    const target = join(directory, 'target')
+    await withRing(t, options, async ring => {
+      const idle: UringReadStream[] = []
+      slowReads(ring) // so that windows grow
+      while (idle.length < 2 * ring.stats().capacity) {
+        const stream = createUringReadStream(source.path, { ring, chunkSize: 4096, readAhead: 4 })
+        const iterator = stream[Symbol.asyncIterator]()
+        for (let i = 0; i < 6; i++) await iterator.next()
+        idle.push(stream)
+      }
+      await until(() => ring.stats().inFlight === 0)
+      if (ring.stats().capacity > 3) t.ok(ring.stats().ready > 0, `${ring.stats().ready} chunks wait to be read`)
+      const writer = createUringWriteStream(target, { ring })
+      writer.write(source.content)
+      await endAndClose(writer)
+      t.ok(readFileSync(target).equals(source.content))
+      const { chainMax } = ring.engine
+      const chain = Array.from({ length: chainMax }, () => ops.nop().link())
+      t.same((await ring.batch(chain)).map(({ result }) => result), chain.map(() => 0), 'a chain as long as may be')
+      const closed = idle.map(closing)
+      for (const stream of idle) stream.destroy()
+      await Promise.all(closed)
+    })
+  })
+}
 
 ringTest('a write that does not fit into a ring of 1 does not starve the others', async t => {
   const directory = t.testdir()
