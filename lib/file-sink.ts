@@ -77,7 +77,7 @@ export class FileSink implements Left {
     signal.addEventListener('abort', () => void this._fail(signal.reason))
     const error = await this.opening
     if (error !== null) {
-      await this._end()
+      await this._fail(error) // a pipe may have come to wait for the window already
       throw error
     }
     if (this._ending !== null) return

@@ -91,9 +91,14 @@ export class WrittenFile extends StreamFile {
       this.#atomic = atomic
       this.openPath(atomic.temporary, 'wx', mode, error => {
         if (error === null) atomic.resemble(this.file!.fd).then(() => later(null), later)
-        else later(errnoError((error as NodeJS.ErrnoException).errno ?? -EINVAL, 'open', this.path))
+        else later(this.#named(error))
       })
     }, later)
+  }
+
+  /** An error of the system names the temporary file. */
+  #named(error: NodeJS.ErrnoException): Error {
+    return error.errno === undefined ? error : errnoError(error.errno, 'open', this.path)
   }
 
   #allocate(opened: Done): void {

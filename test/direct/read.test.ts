@@ -116,7 +116,9 @@ ringTest('a file system without O_DIRECT: true fails and leaves nothing open, pr
     const { path, content } = makeFile(join(disk, 'file'), 300_001)
     const refusal = { code: 'ERR_DIRECT_UNAVAILABLE', message: /\(EINVAL\): the file system refuses O_DIRECT/ }
     t.match(await closing(createUringReadStream(path, { direct: true })), refusal)
-    t.match(await closing(createUringWriteStream(join(disk, 'new'), { direct: true })), refusal)
+    for (const atomic of [false, true]) {
+      t.match(await closing(createUringWriteStream(join(disk, 'new'), { direct: true, atomic })), refusal)
+    }
     await t.rejects(open(path, 'r+', { direct: true }), refusal)
     const reader = createUringReadStream(path, { direct: 'prefer', start: 3 })
     const writer = createUringWriteStream(join(disk, 'copy'), { direct: 'prefer', start: 3 })

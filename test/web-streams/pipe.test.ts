@@ -152,6 +152,22 @@ ringTest('a destination that cannot be opened cancels the source', async t => {
   t.match(await readable.getReader().read(), { done: true })
 })
 
+for (const engine of ['uring', 'threads'] as const) {
+  ringTest(`a destination that is refused once it is open cancels the source, on ${engine}`, async t => {
+    const { file, target } = fileAndTarget(t, 1000)
+    for (const [options, code] of [
+      [{ preallocate: 1 }, 'ERR_INVALID_ARG_VALUE'],
+      [{ direct: true }, 'ERR_DIRECT_UNAVAILABLE']
+    ] as const) {
+      const readable = createUringReadableStream(file.path, { engine })
+      const piped = readable.pipeTo(createUringWritableStream(target, { engine, flags: 'a', ...options }))
+      t.match(await rejection(piped), { code })
+      t.match(usage(Ring.shared(engine)), nothingOpen)
+      t.match(await readable.getReader().read(), { done: true })
+    }
+  }, engine === 'uring' && notUring)
+}
+
 ringTest('a destination that is closed, or was told to close, cancels the source with a TypeError', async t => {
   const { file, target } = fileAndTarget(t, 1000)
   for (const waits of [true, false]) {
