@@ -300,9 +300,13 @@ export class UringReadStream extends Readable {
     this.destroy()
   }
 
+  override destroy(error?: Error): this {
+    this._file.leave() // the base class waits until it is open: a ring that closes meanwhile waits as well
+    return super.destroy(error)
+  }
+
   /** @internal */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this._file.leave()
     this._deliver([])
     this._returnBuffered()
     const done = (closeError: Error | null): void => {

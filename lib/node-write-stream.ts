@@ -311,9 +311,13 @@ export class UringWriteStream extends Writable {
     return this.end(...args as [])
   }
 
+  override destroy(error?: Error): this {
+    this._file.leave() // the base class waits until it is open: a ring that closes meanwhile waits as well
+    return super.destroy(error)
+  }
+
   /** @internal */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this._file.leave()
     const reason = error ?? streamDestroyed('write')
     process.nextTick(() => {
       this._callbacks.fail(reason)

@@ -82,6 +82,7 @@ export class StreamFile {
   /** Aborted before it began: there is nothing to open. A file that was given is taken nevertheless, to be closed. */
   readonly neverOpens: boolean
   #use: RingUse | null = null
+  #isLeaving = false
   #handleClosed: (() => void) | null = null
   file: OpenFile | null = null
   /** The same file without the page cache, if that was asked for and is to be had. */
@@ -225,9 +226,10 @@ export class StreamFile {
     return { ring: this.ring, file: this.direct?.file ?? this.file!, unit: this.direct?.unit, facts: this.facts }
   }
 
-  /** The stream will close it, as soon as nothing is in flight any more. */
+  /** The stream will close it, as soon as it is open and nothing is in flight any more. Once. */
   leave(): void {
-    this.#use!.leaving()
+    if (!this.#isLeaving) this.#use!.leaving()
+    this.#isLeaving = true
   }
 
   /** Closes the descriptor. Nothing may be in flight on it. */

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readdirSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { createUringReadStream, ops, Ring } from '../../lib/index.js'
+import { createUringReadStream, createUringWriteStream, ops, Ring } from '../../lib/index.js'
 import { digestOf, makeFifo, makeFile } from '../helpers/files.js'
 import { notUring, ringTest } from '../helpers/ring-state.js'
 import { next, turns } from '../helpers/stream-events.js'
@@ -85,6 +85,23 @@ ringTest('close is refused while a stream is opening', async t => {
   await t.rejects(ring.close(), invalidState)
   t.equal(await digestOf(stream), source.sha256)
   await ring.close()
+})
+
+ringTest('close waits for streams that were destroyed while they were opening', async t => {
+  const directory = t.testdir()
+  const source = makeFile(join(directory, 'source'), 1000)
+  const ring = new Ring({ entries: 4 })
+  const reader = createUringReadStream(source.path, { ring })
+  const writers = [true, false].map(atomic => createUringWriteStream(join(directory, `target-${atomic}`), { ring, atomic, preallocate: 4096 }))
+  const order: string[] = []
+  for (const stream of [reader, ...writers]) {
+    stream.destroy()
+    stream.on('close', () => order.push('closed'))
+  }
+  await ring.close()
+  order.push('ring')
+  t.same(order, ['closed', 'closed', 'closed', 'ring'])
+  t.same(readdirSync(directory).sort(), ['source', 'target-false'], 'no temporary file is left')
 })
 
 ringTest('after the shared ring was closed there is a new one', async t => {
