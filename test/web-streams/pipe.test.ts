@@ -4,13 +4,15 @@ import { ReadableStream } from 'node:stream/web'
 import type { Test } from 'tap'
 import { createUringReadableStream, createUringWritableStream, open, Ring } from '../../lib/index.js'
 import { makeFifo } from '../helpers/files.js'
-import { notUring, ringTest, usage, withRing } from '../helpers/ring-state.js'
+import { makeSharedRings, notUring, ringTest, usage, withRing } from '../helpers/ring-state.js'
 import { seededFor, sha256 } from '../helpers/seeded.js'
 import { turns, until } from '../helpers/stream-events.js'
 import { bytesOfStream, fileAndTarget, rejection } from '../helpers/web-streams.js'
 
 const megabyte = 1 << 20
 const nothingOpen = { inFlight: 0, queued: 0, filesInUse: 0, buffersInUse: 0 }
+
+makeSharedRings()
 
 ringTest('pipeTo copies a file and closes both', async t => {
   const { file, target } = fileAndTarget(t, 9 * megabyte + 11)
