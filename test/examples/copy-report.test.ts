@@ -102,6 +102,7 @@ t.test('into a log goes a line each second, and the summary at the end', async t
   const first = await fifo.drain(2 * MiB)
   // Nobody takes the rest, so the copy stands: two more lines must come, each whole.
   await running.printed(/(?:[^\n]*\([12]\d%\)[^\n]*\n){2}/)
+  const standing = running.stderr.split('\n').length - 1
   const rest = await fifo.drain(6 * MiB)
   const { code, stdout, stderr } = await running.ended
   fifo.close()
@@ -112,8 +113,9 @@ t.test('into a log goes a line each second, and the summary at the end', async t
   t.equal(lines.pop(), '')
   t.match(lines.pop(), /^source: 8\.0 MiB in \d+\.\d s \(\d+\.\d [KM]iB\/s\)$/)
   t.ok(lines.length >= 2)
-  for (const line of lines) {
+  for (const [i, line] of lines.entries()) {
     t.match(line, /^source: [\d.]+ [KM]?i?B of 8\.0 MiB \(\d{1,3}%\), [\d.]+ [KM]?i?B\/s(, \d+:\d\d left)?$/)
+    if (i < standing) t.match(line, /\([12]?\d%\)/, 'no more than was taken, and what the pipe holds')
   }
 })
 
