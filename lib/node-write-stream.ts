@@ -311,9 +311,10 @@ export class UringWriteStream extends Writable {
     return this.end(...args as [])
   }
 
-  override destroy(error?: Error): this {
+  /** All arguments are passed on: the base class takes a callback, too, of which the types know nothing. */
+  override destroy(...args: [error?: Error]): this {
     this._file.leave() // the base class waits until it is open: a ring that closes meanwhile waits as well
-    return super.destroy(error)
+    return super.destroy(...args)
   }
 
   /** @internal */

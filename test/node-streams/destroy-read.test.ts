@@ -140,6 +140,19 @@ streamTest('destroy(error) before the file is found to be missing tells one erro
   t.same(counts, { open: 0, ready: 0, data: 0, end: 0, error: 1, close: 1 })
 })
 
+// Node's types do not know of the callback, but its streams do, and programs use it.
+for (const [reached, state] of Object.entries(STATES).slice(0, 3)) {
+  streamTest(`destroy(error, callback) ${reached} calls back with the error`, async t => {
+    const stream = createUringReadStream(join(t.testdir({ file: CONTENT }), 'file'), OPTIONS)
+    await state.reach(stream)
+    const closed = closing(stream)
+    const failure = new Error('enough')
+    const told = new Promise(resolve => (stream.destroy as (...args: unknown[]) => void).call(stream, failure, resolve))
+    t.equal(await told, failure)
+    t.equal(await closed, failure)
+  })
+}
+
 streamTest('destroy() of a stream with autoClose false closes the descriptor', async t => {
   const file = join(t.testdir({ file: CONTENT }), 'file')
   const stream = createUringReadStream(file, { ...OPTIONS, autoClose: false })

@@ -51,6 +51,19 @@ for (const [state, reach] of Object.entries(STATES)) {
   })
 }
 
+// Node's types do not know of the callback, but its streams do, and programs use it.
+for (const [reached, reach] of Object.entries(STATES).slice(0, 3)) {
+  streamTest(`destroy(error, callback) ${reached} calls back with the error`, async t => {
+    const stream = createUringWriteStream(join(t.testdir(), 'file'))
+    await reach(stream)
+    const closed = closing(stream)
+    const failure = new Error('enough')
+    const told = new Promise(resolve => (stream.destroy as (...args: unknown[]) => void).call(stream, failure, resolve))
+    t.equal(await told, failure)
+    t.equal(await closed, failure)
+  })
+}
+
 streamTest('destroy() with writes that wait calls each of them back with an error, before close', async t => {
   const reason = new Error('enough')
   const content = patterned(100_000)
