@@ -1,8 +1,8 @@
 # Sourced: what arm64 needs beside Debian's packages.
 
 # Node.js for arm64 of this machine's own version, from the npm registry.
-arm64_node() {
-  local version directory
+arm64_node() (
+  cache_alone
   version=$(node -p process.versions.node)
   directory=$cache/node/$version-arm64
   if [ ! -d "$directory" ]; then
@@ -11,7 +11,7 @@ arm64_node() {
     mv "$directory.part" "$directory"
   fi
   echo "$directory/package/bin/node"
-}
+)
 
 # It is compiled for arm64 by npm run prebuild alone.
 arm64_addon() {

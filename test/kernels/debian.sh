@@ -37,16 +37,24 @@ unpack() {
   mv "$directory.part/root" "$directory" && rm -r "$directory.part"
 }
 
+# Of two runs that begin at once the second waits: both would write the same files below the cache.
+cache_alone() {
+  mkdir -p "$cache"
+  exec 9> "$cache/lock"
+  flock 9
+}
+
 # kernel RELEASE ARCHITECTURE: unpacks what the release's cloud kernel is today, and prints where.
-kernel() {
-  local release=$1 architecture=$2 directory=$cache/linux/$1-$2 package
+kernel() (
+  release=$1 architecture=$2 directory=$cache/linux/$1-$2
+  cache_alone
   if [ ! -d "$directory" ]; then
     know_packages "$release" "$architecture" || { echo "Debian $release ($architecture) cannot be reached" >&2; return 1; }
     package=$(apt_of "$release" "$architecture" apt-cache depends "linux-image-cloud-$architecture" | awk '/Depends: linux-image/ { print $2; exit }')
     unpack "$release" "$architecture" "$directory" "$package" || return
   fi
   echo "$directory"
-}
+)
 
 # What the tests run by, beside Node. The libraries are what these depend on.
 programs=(busybox-static coreutils grep sed util-linux util-linux-extra bsdutils mount diffutils dash libc6 libstdc++6 libgcc-s1 libasan8 libubsan1
@@ -55,10 +63,10 @@ programs=(busybox-static coreutils grep sed util-linux util-linux-extra bsdutils
   e2fsprogs libcom-err2 libext2fs2 libss2 xfsprogs libinih1 liburcu8 btrfs-progs liblzo2-2 zlib1g)
 
 # The userland is of this machine's own release: the addon was linked against its libraries. Another list of programs is another one.
-userland() {
-  local release directory
+userland() (
+  cache_alone
   release=$(. /etc/os-release && echo "$VERSION_CODENAME")
   directory=$cache/userland/$release-$1-$(echo "${programs[@]}" | cksum | cut -d ' ' -f 1)
   unpack "$release" "$1" "$directory" "${programs[@]}" || return
   echo "$directory"
-}
+)
