@@ -246,10 +246,7 @@ bool Engine::drain(std::chrono::milliseconds bound) {
   const auto deadline = std::chrono::steady_clock::now() + bound;
   submit();
   draining_ = true;
-  for (uint32_t i = 0; i < slots_.size(); i++) {
-    if (slots_[i].in_flight) cancels_.push_back(user_data_of(i, slots_[i].generation));
-  }
-  submit();
+  cancel_all();
   for (;;) {
     discard();
     if (idle() && !cancel_in_flight_) {
@@ -259,19 +256,31 @@ bool Engine::drain(std::chrono::milliseconds bound) {
     const auto left = deadline - std::chrono::steady_clock::now();
     const auto left_ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
     if (left_ms <= 0) return false;
-    wait(std::chrono::milliseconds(std::min<decltype(left_ms)>(left_ms, 100)));
+    const auto at_most = std::chrono::milliseconds(std::min<decltype(left_ms)>(left_ms, 10));
+    if (!wait(at_most) && !cancel_in_flight_ && cancels_.empty()) cancel_all();
     if (unfinished() || staged()) submit();
   }
 }
 
-void Engine::wait(std::chrono::milliseconds at_most) {
+// The kernel does not find what is behind a link, or on its way from one of its queues to another:
+// that must be asked for again.
+void Engine::cancel_all() {
+  for (uint32_t i = 0; i < slots_.size(); i++) {
+    if (slots_[i].in_flight) cancels_.push_back(user_data_of(i, slots_[i].generation));
+  }
+  submit();
+}
+
+bool Engine::wait(std::chrono::milliseconds at_most) {
   if (ring_.must_poll()) {
     poll(nullptr, 0, 1);  // to be looked for again, that is all
-    return;
+    return true;
   }
   // EINTR is welcome: with COOP_TASKRUN completions are posted on the way out of any system call.
   pollfd ring = {.fd = ring_.poll_fd(), .events = POLLIN, .revents = 0};
-  if (poll(&ring, 1, static_cast<int>(at_most.count())) > 0) ring_.clear_event();
+  const int ready = poll(&ring, 1, static_cast<int>(at_most.count()));
+  if (ready > 0) ring_.clear_event();
+  return ready != 0;
 }
 
 // Takes completions that nobody waits for any more. A file that was opened meanwhile has no other owner.

@@ -110,9 +110,11 @@ class Engine {
   uint32_t chain_length();
   void take(io_uring_sqe& sqe);
   void stage_cancel();
+  void cancel_all();
   bool is_staged(uint32_t slot);
   uint64_t target_of(const Descriptor& cancel) const;
-  void wait(std::chrono::milliseconds at_most);
+  // False if nothing came in that time.
+  bool wait(std::chrono::milliseconds at_most);
   uint32_t finish(const io_uring_cqe& cqe, Completion* out);
   uint32_t finish_lane(CopyLane& lane, Completion* out);
   void stage(const Descriptor& descriptor);

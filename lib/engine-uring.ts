@@ -47,6 +47,9 @@ class OwnFile implements OpenFile {
   }
 }
 
+/** How long after it was asked to end what is still in flight is asked again. */
+const askAgainMs = 10
+
 export class UringEngine implements Engine {
   readonly kind = 'uring'
   readonly capacity: number
@@ -59,6 +62,12 @@ export class UringEngine implements Engine {
   readonly #requests: (Request | null)[]
   readonly #freeSlots: Int32Array
   #freeCount: number
+  /**
+   * What has been asked to end and has not: the kernel does not find what is behind a link, or on its way from one of its
+   * queues to another.
+   */
+  readonly #ending = new Set<Request>()
+  #asking: NodeJS.Timeout | null = null
   #dispatching = false
   /** How many hold what is staged back. */
   #held = 0
@@ -151,6 +160,7 @@ export class UringEngine implements Engine {
         this.#requests[slot] = null
         this.#freeSlots[this.#freeCount++] = slot
         request.slot = -1
+        if (this.#ending.size > 0) this.#ending.delete(request)
         if (this.#polled) explainPolled(request, completions[at + 1])
         this.owner.completed(request, completions[at + 1], completions[at + 2])
       }
@@ -161,7 +171,15 @@ export class UringEngine implements Engine {
   }
 
   cancel(request: Request): void {
-    if (request.slot >= 0) this.#native.cancel(request.slot)
+    if (request.slot < 0) return
+    this.#native.cancel(request.slot)
+    this.#ending.add(request)
+    this.#asking ??= setTimeout(this.#askAgain, askAgainMs).unref()
+  }
+
+  readonly #askAgain = (): void => {
+    for (const { slot } of this.#ending) this.#native.cancel(slot)
+    this.#asking = this.#ending.size > 0 ? setTimeout(this.#askAgain, askAgainMs).unref() : null
   }
 
   flush(): void {
@@ -280,6 +298,7 @@ export class UringEngine implements Engine {
     // Chunks that another ring still writes.
     if (this.#buffersInUse > 0) await new Promise<void>(resolve => { this.#unused = resolve })
     this.#closed = true
+    this.#ending.clear()
     this.ringFd = -1
     return new Promise(resolve => this.#native.close(resolve))
   }

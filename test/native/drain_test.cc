@@ -146,6 +146,19 @@ TEST("a drain goes on where cancels were already under way") {
   CHECK(engine->idle());
 }
 
+TEST("what is behind a hard link is not found before it begins, and drained all the same") {
+  DrivenEngine engine;
+  test::Pipe pipe;
+  Bytes memory(32);
+  // The slot of the second comes first: it is asked for while it waits, and begins when the first is cancelled.
+  engine.stage(test::with_flags(
+      test::read(1, pipe.reader(), memory.data(), 16, 0), IOSQE_IO_HARDLINK));
+  engine.stage(test::read(0, pipe.reader(), &memory[16], 16, 0));
+  CHECK_EQUAL(engine->submit(), 0);
+  CHECK(engine->drain(ample));
+  CHECK(engine->idle());
+}
+
 TEST("a drain with nothing in flight is over at once, any number of times") {
   DrivenEngine engine;
   CHECK(engine->drain(milliseconds{0}));

@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import { ops, Ring } from '../../lib/index.js'
 import { makeFifo } from '../helpers/files.js'
 import { notUring, ringTest, withRing } from '../helpers/ring-state.js'
+import { turns } from '../helpers/stream-events.js'
 
 const ring = Ring.shared()
 const cancelled = { code: 'ECANCELED' }
@@ -104,6 +105,24 @@ ringTest('in a full ring what is in flight, and what waits, can be cancelled', a
     await Promise.all([ended[0], ended[2]])
   })
   closeSync(fifo)
+}, notUring)
+
+ringTest('what waits behind a hard link ends once it begins, if it was cancelled in a full ring', async t => {
+  const [before, meant] = ['before', 'meant'].map(name => openSync(makeFifo(join(t.testdir(), name)), 'r+'))
+  await withRing(t, { entries: 2, cqEntries: 4 }, async ring => {
+    const chain = [ops.read(before, Buffer.alloc(1)).hardlink(), ops.read(meant, Buffer.alloc(1))]
+    const batch = ring.batch(chain)
+    const last = ring.submit(ops.read(meant, Buffer.alloc(1)))
+    t.ok(ring.stats().inFlight === ring.stats().capacity, 'the ring is full')
+    const cancel = ring.submit(ops.cancel(chain[1]))
+    await turns(1)
+    writeSync(before, 'x')
+    t.same(await cancel, { result: 0, flags: 0 })
+    t.same((await batch).map(({ result }) => result), [1, -125])
+    writeSync(meant, 'y')
+    t.equal((await last).result, 1)
+  })
+  for (const fd of [before, meant]) closeSync(fd)
 }, notUring)
 
 ringTest('only operations can be cancelled', async t => {
