@@ -29,15 +29,10 @@ export class Ring extends Admission {
     super(options)
   }
 
-  /** The ring of this thread, made at the first call. */
+  /** The ring of this thread, made at the first call: one for each engine. */
   static shared(engine: EngineChoice = 'auto'): Ring {
     const choice = engineChoice(engine)
-    let ring = sharedRings.get(choice)
-    if (ring === undefined) {
-      ring = new Ring({ engine: choice })
-      sharedRings.set(choice, ring)
-    }
-    return ring
+    return sharedRings.get(choice) ?? share(new Ring({ engine: choice }), choice)
   }
 
   /**
@@ -259,3 +254,11 @@ function unfolded(operation: Operation): readonly Operation[] {
 }
 
 const sharedRings = new Map<EngineChoice, Ring>()
+
+/** By what was asked for and by what came of it: 'auto' is one of the other two. */
+function share(made: Ring, choice: EngineChoice): Ring {
+  const { kind } = made.engine
+  const ring = sharedRings.get(kind) ?? made // 'auto' came to threads, which were asked for by name before
+  for (const name of kind === 'uring' ? ['auto', kind] as const : [choice, kind]) sharedRings.set(name, ring)
+  return ring
+}

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readdirSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import t from 'tap'
 import type { Test } from 'tap'
 import { createUringReadStream, createUringWriteStream, ops, Ring } from '../../lib/index.js'
 import { digestOf, makeFifo, makeFile } from '../helpers/files.js'
@@ -27,6 +28,20 @@ ringTest('the descriptor of a ring is closed when close is done', async t => {
   await ring.close()
   t.equal(readdirSync('/proc/self/fd').length, before)
 }, notUring)
+
+t.test('an engine has one shared ring, however it is asked for, and another when that is closed', async t => {
+  for (const engine of notUring ? ['threads'] as const : ['threads', 'uring', 'threads'] as const) {
+    await Ring.shared().close()
+    const ring = Ring.shared(engine)
+    t.equal(Ring.shared(engine), ring)
+    if (engine === 'uring' || notUring) t.equal(Ring.shared(), ring, 'what is made by name first')
+    else t.not(Ring.shared(), ring)
+    const usual = Ring.shared()
+    t.equal(Ring.shared(usual.stats().engine), usual, 'what is made without a name')
+    await ring.close()
+    t.not(Ring.shared(engine), ring)
+  }
+})
 
 ringTest('close waits for what is in flight', async t => {
   const fifo = openFifo(t)
