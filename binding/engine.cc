@@ -91,6 +91,8 @@ void Engine::take(io_uring_sqe& sqe) {
   const bool closes = next.opcode == IORING_OP_CLOSE && disown(next.fd);
   slot.closes = closes ? next.fd : -1;
   slot.generation++;
+  slot.drains = next.flags & IOSQE_IO_DRAIN;
+  if (slot.drains) drains_++;
   in_flight_++;
   count(submitted);
   URING_CHECK(prepare(sqe, next, shared_.extras[next.slot], arena_));
@@ -98,7 +100,7 @@ void Engine::take(io_uring_sqe& sqe) {
   sqe.user_data = user_data_of(next.slot, slot.generation);
   if (!draining_ && !slot.cancel_when_taken) return;
   slot.cancel_when_taken = false;
-  cancels_.push_back(sqe.user_data);
+  ask_to_end(next.slot);
 }
 
 int Engine::nudge() {
@@ -121,7 +123,7 @@ void Engine::cancel(uint32_t index) {
   submit();
   Slot& slot = slots_[index];
   if (slot.in_flight) {
-    cancels_.push_back(user_data_of(index, slot.generation));
+    ask_to_end(index);
     submit();
   } else if (is_staged(index)) {  // the kernel refused for now
     slot.cancel_when_taken = true;
@@ -136,6 +138,13 @@ uint64_t Engine::target_of(const Descriptor& cancel) const {
   return user_data_of(static_cast<uint32_t>(slot), slots_[slot].generation);
 }
 
+void Engine::ask_to_end(uint32_t index) {
+  Slot& slot = slots_[index];
+  if (slot.cancelling) return;
+  slot.cancelling = true;
+  cancels_.push_back(user_data_of(index, slot.generation));
+}
+
 bool Engine::is_staged(uint32_t slot) {
   for (uint32_t i = shared_.header[Shared::taken]; i != shared_.header[Shared::staged]; i++) {
     if (descriptor(i).slot == slot) return true;
@@ -144,16 +153,19 @@ bool Engine::is_staged(uint32_t slot) {
 }
 
 // One cancel at a time, so that one reserved completion is enough. It ends at once: the kernel either
-// finds the operation or it does not.
+// finds the operation or it does not. Behind a drain that waits, it would wait too: for what it is to end.
 void Engine::stage_cancel() {
   while (!cancel_in_flight_ && !cancels_.empty()) {
     const uint64_t target = cancels_.front();
-    const Slot& slot = slots_[static_cast<uint32_t>(target)];
+    Slot& slot = slots_[static_cast<uint32_t>(target)];
     if (slot.in_flight && slot.generation == target >> 32) {
-      io_uring_sqe* sqe = ring_.get_sqe();
-      if (sqe == nullptr) return;
-      prepare_cancel(*sqe, target, cancel_user_data);
-      cancel_in_flight_ = true;
+      if (drains_ == 0 || !ring_.cancel(target)) {
+        io_uring_sqe* sqe = ring_.get_sqe();
+        if (sqe == nullptr) return;
+        prepare_cancel(*sqe, target, cancel_user_data);
+        cancel_in_flight_ = true;
+      }
+      slot.cancelling = false;
     }
     cancels_.pop_front();
   }
@@ -194,8 +206,9 @@ uint32_t Engine::finish(const io_uring_cqe& cqe, Completion* out) {
   URING_CHECK(index < slots_.size());
   Slot& slot = slots_[index];
   URING_CHECK(slot.in_flight && slot.generation == generation);
-  slot.in_flight = false;
+  slot.in_flight = slot.cancelling = false;
   slot.vector.reset();
+  if (slot.drains) drains_--;
   in_flight_--;
   count(completed);
   if (slot.adopts && cqe.res >= 0) adopt(cqe.res);
@@ -266,7 +279,7 @@ bool Engine::drain(std::chrono::milliseconds bound) {
 // that must be asked for again.
 void Engine::cancel_all() {
   for (uint32_t i = 0; i < slots_.size(); i++) {
-    if (slots_[i].in_flight) cancels_.push_back(user_data_of(i, slots_[i].generation));
+    if (slots_[i].in_flight) ask_to_end(i);
   }
   submit();
 }

@@ -98,6 +98,8 @@ class Engine {
     uint32_t generation = 0;
     bool in_flight = false;
     bool cancel_when_taken = false;  // asked for while the kernel refused to take it
+    bool drains = false;
+    bool cancelling = false;         // among the cancels: once is enough there, however often it is asked for
     bool opens = false;              // its result is a descriptor,
     bool adopts = false;             // and nobody but its stream knows of it
     int32_t closes = -1;             // the adopted descriptor that it closes
@@ -111,6 +113,7 @@ class Engine {
   void take(io_uring_sqe& sqe);
   void stage_cancel();
   void cancel_all();
+  void ask_to_end(uint32_t slot);
   bool is_staged(uint32_t slot);
   uint64_t target_of(const Descriptor& cancel) const;
   // False if nothing came in that time.
@@ -134,6 +137,7 @@ class Engine {
   bool draining_ = false;
   uint32_t in_flight_ = 0;
   uint32_t lanes_ = 0;
+  uint32_t drains_ = 0;  // how many in flight began or begin when everything before them has ended
 };
 
 }  // namespace uring

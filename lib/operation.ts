@@ -73,7 +73,10 @@ export class Operation extends Request {
     this._lease = null
   }
 
-  /** Begins only when every operation submitted before has ended. */
+  /**
+   * Begins only when every operation submitted before has ended. Until then `ops.cancel` waits behind it, and before Linux 6.0
+   * also what a signal asks for.
+   */
   drain(): this {
     return this._flag(IOSQE_IO_DRAIN)
   }

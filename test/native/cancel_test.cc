@@ -23,8 +23,8 @@ class EndlessReads {
   explicit EndlessReads(DrivenEngine& engine)
       : engine_(engine), memory_(size_t{engine->capacity()} * read_bytes, 0xaa) {}
 
-  void stage(uint32_t slot) {
-    engine_.stage(test::read(slot, pipe_.reader(), at(slot), read_bytes, 0));
+  void stage(uint32_t slot, uint8_t flags = 0) {
+    engine_.stage(test::with_flags(test::read(slot, pipe_.reader(), at(slot), read_bytes, 0), flags));
   }
   void start(uint32_t slot) {
     stage(slot);
@@ -99,6 +99,37 @@ TEST("an operation cancelled many times completes once") {
   reads.start(0);
   for (int times = 0; times < 10; times++) engine->cancel(0);
   check_all_cancelled(engine, {0});
+  CHECK(engine->idle());
+}
+
+TEST("what is asked to end many times while it cannot is asked for once at a time") {
+  DrivenEngine engine;
+  EndlessReads reads(engine);
+  reads.stage(0, IOSQE_IO_HARDLINK);
+  reads.stage(1);  // not found before the other has ended
+  for (int times = 0; times < 100; times++) engine->cancel(1);
+  while (engine->unfinished()) CHECK(engine.reap().empty());
+  CHECK_EQUAL(engine.counter(uring::Engine::enters), 3);  // the reads, and two cancels
+  engine->cancel(0);
+  CHECK_EQUAL(engine.gather(1)[0].result, -ECANCELED);
+  engine->cancel(1);
+  check_all_cancelled(engine, {1});
+}
+
+TEST("what a drain waits for is cancelled all the same") {
+  DrivenEngine engine;
+  if (!engine->ring().cancel(0)) test::skip("no cancels without an entry before Linux 6.0");
+  EndlessReads reads(engine);
+  reads.stage(0);
+  reads.stage(1);
+  engine.stage(test::with_flags(test::nop(2), IOSQE_IO_DRAIN));
+  CHECK_EQUAL(engine->submit(), 0);
+  engine->cancel(1);
+  check_all_cancelled(engine, {1});
+  engine->cancel(0);
+  const auto rest = engine.gather(2);
+  CHECK_EQUAL(rest[0].result, -ECANCELED);
+  CHECK_EQUAL(rest[1].result, 0);
   CHECK(engine->idle());
 }
 
