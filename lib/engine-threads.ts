@@ -198,8 +198,10 @@ export class ThreadsEngine implements Engine {
     return this.install(fd)
   }
 
-  using(): boolean {
-    return false // files are looked up when an operation starts
+  /** Also where it could not matter: not everything that is in flight has begun. */
+  using(file: OpenFile): boolean {
+    for (const request of this.#inFlight.values()) if (request.file === file) return true
+    return false
   }
 
   registerBuffer(bytes: Uint8Array): EngineBuffer {

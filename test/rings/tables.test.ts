@@ -137,6 +137,24 @@ ringTest('a file is not replaced before the operations on it have ended, in flig
   await ring.close()
 }, notUring)
 
+ringTest('a file is not replaced before what is linked to it has begun, on either engine', async t => {
+  const { path, content } = makeFile(join(t.testdir(), 'file'), 10)
+  const fds = [path, '/dev/null'].map(path => openSync(path, 'r'))
+  const ring = new Ring({ entries: 4 })
+  const [file] = ring.registerFiles([fds[0]])
+  const buffer = Buffer.alloc(10)
+  const batch = ring.batch([ops.timeout(20).hardlink(), ops.read(file, buffer, 0)])
+  t.throws(() => ring.updateFiles([file], [fds[1]]), invalidState)
+  t.throws(() => ring.unregisterFiles([file]), invalidState)
+  t.equal((await batch)[1].result, 10)
+  t.ok(buffer.equals(content))
+  ring.updateFiles([file], [fds[1]])
+  t.equal((await ring.submit(ops.read(file, buffer, 0))).result, 0)
+  ring.unregisterFiles([file])
+  for (const each of fds) closeSync(each)
+  await ring.close()
+})
+
 ringTest('a registered file on another ring is the same file there', async t => {
   const [here, there] = makeFiles(t.testdir(), [3000, 3001])
   const fds = [openSync(here.path, 'r'), openSync(there.path, 'r')]
