@@ -191,6 +191,8 @@ export abstract class Admission implements EngineOwner {
     if (!chain[0].queued) return this.engine.cancel(request)
     this.queue.remove(chain[0])
     for (const each of chain) each.chain = null
+    // What it kept waiting has its turn, but nothing that the same signal ends.
+    process.nextTick(() => this.#settle())
     for (const each of chain) each.completed(ECANCELED, 0)
   }
 

@@ -1,4 +1,5 @@
 /** One operation of a caller's, from its building to its completion. */
+import type { RingUse } from './admission.js'
 import type { Gathering } from './batch.js'
 import type { FixedBuffer, Holding } from './buffers.js'
 import type { Engine, EngineBuffer } from './engine.js'
@@ -143,7 +144,7 @@ export class Operation extends Request {
 
   /** Its caller does not learn what it opened. @internal */
   disown(result: number): void {
-    if (this.opcode === Opcode.openat && result >= 0) this.unclaimed = closing(result)
+    if (this.opcode === Opcode.openat && result >= 0) this.unclaimed ??= new ClosingOperation(result, this.ring!.use())
   }
 
   private _abortion(result: number): Error {
@@ -175,10 +176,18 @@ function movedBy({ opcode, position }: Operation): 'bytesRead' | 'bytesWritten' 
   }
 }
 
-function closing(fd: number): Operation {
-  const operation = new Operation(Opcode.close, 'close')
-  operation.file = { fd, index: -1 }
-  return operation
+/** Closes what nobody knows of. A ring that closes meanwhile waits for it as for a stream's file. */
+class ClosingOperation extends Operation {
+  constructor(fd: number, private readonly _use: RingUse) {
+    super(Opcode.close, 'close')
+    this.file = { fd, index: -1 }
+    _use.leaving()
+  }
+
+  override completed(result: number, flags: number): void {
+    super.completed(result, flags)
+    this._use.left()
+  }
 }
 
 /**

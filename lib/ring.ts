@@ -50,7 +50,12 @@ export class Ring extends Admission {
       return this.#begin(operation, how)
     }
     const signal = how?.signal
-    if (signal !== undefined) return this.#abortable([operation], signal, () => this.submit(operation))
+    if (signal !== undefined) {
+      return this.#abortable([operation], signal, () => {
+        this.#check(operation) // the signal must not end what another call has submitted
+        return this.submit(operation)
+      })
+    }
     return new Promise((resolve, reject) => {
       this.#check(operation)
       operation.resolve = resolve
@@ -71,7 +76,8 @@ export class Ring extends Admission {
     try {
       return await submitted
     } catch (error) {
-      for (const { unclaimed } of operations) if (unclaimed !== null) await this.submit(unclaimed)
+      // What it says of itself is nobody's business: there is an error already.
+      await Promise.allSettled(operations.map(({ unclaimed }) => unclaimed === null ? null : this.submit(unclaimed)))
       throw error
     } finally {
       forget()
@@ -93,7 +99,7 @@ export class Ring extends Admission {
     return signal === undefined ? submit() : this.#abortable(operations, signal, submit)
   }
 
-  async #submitBatch(operations: readonly Operation[]): Promise<Completion[]> {
+  #submitBatch(operations: readonly Operation[]): Promise<Completion[]> {
     const span = this.#claim(operations)
     operations[operations.length - 1].unlink()
     return new Promise((resolve, reject) => {

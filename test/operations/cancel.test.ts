@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { BufferPool, createUringReadableStream, open, ops, Ring } from '../../lib/index.js'
@@ -299,4 +299,54 @@ ringTest('whatever a file does on the ring takes a signal', async t => {
   fixed.release()
   pool.close()
   await file.close()
+})
+
+ringTest('what waits behind a chain that is aborted has its turn', async t => {
+  await withRing(t, { entries: 4, cqEntries: 4 }, async ring => {
+    const [first, second, third] = Array.from({ length: 3 }, () => new AbortController())
+    const blocker = ring.submit(ops.timeout(600_000), { signal: first.signal })
+    const chain = ring.batch([ops.nop().link(), ops.nop().link(), ops.nop()], { signal: second.signal })
+    const together = ring.submit(ops.nop(), { signal: second.signal })
+    const behind = ring.submit(ops.timeout(600_000), { signal: third.signal })
+    t.equal(ring.stats().queued, 3)
+    second.abort()
+    const ended: Promise<unknown>[] = [chain, together]
+    await Promise.all(ended.map(each => t.rejects(each, { code: 'ABORT_ERR' })))
+    await until(() => ring.stats().queued === 0)
+    t.equal(ring.stats().submitted, 2, 'what the same signal ended never began')
+    first.abort()
+    third.abort()
+    for (const each of [blocker, behind]) await t.rejects(each, { code: 'ABORT_ERR' })
+  })
+})
+
+ringTest('what aborted operations have opened is closed before their ring is', async t => {
+  const path = join(t.testdir({ file: 'x' }), 'file')
+  for (let round = 0; round < 10; round++) {
+    const ring = new Ring({ entries: 4 })
+    const controller = new AbortController()
+    const { signal } = controller
+    const opening: Promise<unknown>[] = [
+      ring.submit(ops.openat(path), { signal }), ring.batch([ops.openat(path), ops.openat(path).async()], { signal })
+    ]
+    const before = readdirSync('/proc/self/fd').length
+    const closed = round % 2 === 0 ? null : ring.close()
+    controller.abort()
+    const rejected = opening.map(each => t.rejects(each, { code: 'ABORT_ERR' }))
+    await (closed ?? ring.close())
+    t.ok(readdirSync('/proc/self/fd').length <= before, 'no file stays open')
+    await Promise.all(rejected)
+  }
+})
+
+ringTest('the signal of a submission that was refused does not end what was submitted before', async t => {
+  const operations = [ops.timeout(20), ops.nop()]
+  const all = ring.batch(operations)
+  const controller = new AbortController()
+  const { signal } = controller
+  const refused: Promise<unknown>[] = [ring.submit(operations[0], { signal }), ring.batch(operations, { signal })]
+  const rejected = refused.map(each => t.rejects(each, { code: 'ERR_INVALID_STATE' }))
+  controller.abort()
+  await Promise.all(rejected)
+  t.same((await all).map(({ result }) => result), [-62, 0])
 })
