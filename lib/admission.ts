@@ -117,10 +117,8 @@ export abstract class Admission implements EngineOwner {
 
   #admit(request: Request): void {
     if (request.chain !== null) return this.#admitChain(request.chain)
-    this.#inFlight++
-    request.admitted(this.engine)
+    this.#give(request)
     if (this.watch.recording || submitted.hasSubscribers) this.watch.began(request)
-    this.engine.start(request)
     if (!this.#pressure && this.#inFlight + this.#ready > this.engine.capacity * highWater) this.#press()
   }
 
@@ -128,9 +126,18 @@ export abstract class Admission implements EngineOwner {
     this.engine.hold() // the kernel must get all of it at once
     for (const request of chain) {
       request.chain = null
-      this.#admit(request)
+      this.#give(request)
     }
     this.engine.release()
+    // Subscribers may do as they like, also submit and cancel: not in the midst of it.
+    if (this.watch.recording || submitted.hasSubscribers) for (const request of chain) this.watch.began(request)
+    if (!this.#pressure && this.#inFlight + this.#ready > this.engine.capacity * highWater) this.#press()
+  }
+
+  #give(request: Request): void {
+    this.#inFlight++
+    request.admitted(this.engine)
+    this.engine.start(request)
   }
 
   /** The engine's report of a completion. @internal */

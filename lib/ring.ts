@@ -69,10 +69,12 @@ export class Ring extends Admission {
     validateSignal(signal)
     if (signal.aborted) throw abortError(signal.reason)
     const submitted = submit()
-    const forget = onAbort(signal, () => {
+    const end = (): void => {
       for (const operation of operations) operation.aborted = signal
       for (const operation of operations) this.cancel(operation)
-    })
+    }
+    const forget = onAbort(signal, end)
+    if (signal.aborted) end() // a subscriber of the submission did it
     try {
       return await submitted
     } catch (error) {

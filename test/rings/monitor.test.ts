@@ -73,3 +73,24 @@ t.test('probe tells which operations the kernel has, and how much memory may be 
   const line = readFileSync('/proc/self/limits', 'latin1').split('\n').find(each => each.startsWith('Max locked memory'))!
   t.equal(memlock === Infinity ? 'unlimited' : String(memlock), line.split(/\s{2,}/)[1])
 })
+
+ringTest('a subscriber that submits and aborts while a chain is given to the kernel does not break it', async t => {
+  for (const abort of [false, true]) {
+    const ring = new Ring({ entries: 8, cqEntries: 8 })
+    const controller = new AbortController()
+    const more: Promise<unknown>[] = []
+    let left = 7
+    const onSubmit = (): void => {
+      if (abort) controller.abort()
+      else while (left > 0) more.push(ring.submit(left-- > 3 ? ops.nop() : ops.close(1_000_000)).catch(({ code }) => code))
+    }
+    diagnostics.subscribe('uring-streams:submit', onSubmit)
+    const chain = [ops.timeout(1).hardlink(), ops.nop().link(), ops.close(1_000_000).link(), ops.timeout(600_000)]
+    const batch = ring.batch(chain, { signal: controller.signal })
+    if (abort) await t.rejects(batch, { code: 'ABORT_ERR' })
+    else t.same((await batch).map(({ result }) => result), [-62, 0, -9, -125])
+    t.same((await Promise.all(more)).filter(each => each === 'EBADF').length, abort ? 0 : 3)
+    diagnostics.unsubscribe('uring-streams:submit', onSubmit)
+    await ring.close()
+  }
+})
