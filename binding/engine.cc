@@ -91,8 +91,7 @@ void Engine::take(io_uring_sqe& sqe) {
   const bool closes = next.opcode == IORING_OP_CLOSE && disown(next.fd);
   slot.closes = closes ? next.fd : -1;
   slot.generation++;
-  slot.drains = next.flags & IOSQE_IO_DRAIN;
-  if (slot.drains) drains_++;
+  if (next.flags & IOSQE_IO_DRAIN) drained_ = true;
   in_flight_++;
   count(submitted);
   URING_CHECK(prepare(sqe, next, shared_.extras[next.slot], arena_));
@@ -153,13 +152,14 @@ bool Engine::is_staged(uint32_t slot) {
 }
 
 // One cancel at a time, so that one reserved completion is enough. It ends at once: the kernel either
-// finds the operation or it does not. Behind a drain that waits, it would wait too: for what it is to end.
+// finds the operation or it does not. Behind a drain that waits, it would wait too: for what it is to end. So it
+// would behind one that is over, where nothing has been submitted since (6.18).
 void Engine::stage_cancel() {
   while (!cancel_in_flight_ && !cancels_.empty()) {
     const uint64_t target = cancels_.front();
     Slot& slot = slots_[static_cast<uint32_t>(target)];
     if (slot.in_flight && slot.generation == target >> 32) {
-      if (drains_ == 0 || !ring_.cancel(target)) {
+      if (!drained_ || !ring_.cancel(target)) {
         io_uring_sqe* sqe = ring_.get_sqe();
         if (sqe == nullptr) return;
         prepare_cancel(*sqe, target, cancel_user_data);
@@ -208,7 +208,6 @@ uint32_t Engine::finish(const io_uring_cqe& cqe, Completion* out) {
   URING_CHECK(slot.in_flight && slot.generation == generation);
   slot.in_flight = slot.cancelling = false;
   slot.vector.reset();
-  if (slot.drains) drains_--;
   in_flight_--;
   count(completed);
   if (slot.adopts && cqe.res >= 0) adopt(cqe.res);

@@ -98,7 +98,6 @@ class Engine {
     uint32_t generation = 0;
     bool in_flight = false;
     bool cancel_when_taken = false;  // asked for while the kernel refused to take it
-    bool drains = false;
     bool cancelling = false;         // among the cancels: once is enough there, however often it is asked for
     bool opens = false;              // its result is a descriptor,
     bool adopts = false;             // and nobody but its stream knows of it
@@ -137,7 +136,7 @@ class Engine {
   bool draining_ = false;
   uint32_t in_flight_ = 0;
   uint32_t lanes_ = 0;
-  uint32_t drains_ = 0;  // how many in flight began or begin when everything before them has ended
+  bool drained_ = false;  // there was a drain: an entry may wait for what was before it
 };
 
 }  // namespace uring

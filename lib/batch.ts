@@ -1,4 +1,5 @@
 /** Operations that are submitted together, and awaited together. */
+import { IOSQE_IO_DRAIN } from './engine.js'
 import { abortError, errnoOf } from './errors.js'
 import type { Completion, Operation } from './operation.js'
 
@@ -52,7 +53,16 @@ export function endOfChain(operations: readonly Operation[], head: number): numb
   return last + 1
 }
 
-/** Tells each member of its chain. */
+/**
+ * Tells each member of its chain. A drain in its midst is one of the whole, and the kernel would make one of whatever comes
+ * behind the chain, too, a cancel for instance: the first one has it alone.
+ */
 export function hang(chain: Operation[]): void {
-  for (const each of chain) each.chain = chain
+  let drain = 0
+  for (const each of chain) {
+    each.chain = chain
+    drain |= each.flags & IOSQE_IO_DRAIN
+    each.flags &= ~IOSQE_IO_DRAIN
+  }
+  chain[0].flags |= drain
 }

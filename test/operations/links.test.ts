@@ -82,6 +82,17 @@ ringTest('a drain waits for everything submitted before', async t => {
   closeSync(fifo)
 })
 
+ringTest('a drain in the midst of a chain holds nothing back that comes behind what comes behind the chain', async t => {
+  const fifo = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
+  t.same(await resultsOf([ops.nop().hardlink(), ops.nop().drain()]), [0, 0])
+  const read = ring.submit(ops.read(fifo, Buffer.alloc(1)))
+  await ring.submit(ops.nop())
+  t.equal(ring.stats().inFlight, 1, 'the read still waits')
+  writeSync(fifo, 'x')
+  await read
+  closeSync(fifo)
+})
+
 ringTest('the flag of a link reaches no operation of somebody else', async t => {
   const alone = ring.submit(ops.write(999_999, Buffer.from('x')).link())
   const stranger = ring.submit(ops.nop())
