@@ -20,5 +20,7 @@ struct FileFacts {
 int inspect(int fd, FileFacts& facts, bool just_opened = false);
 // Moves the descriptor's own position. 0 or -errno.
 int seek(int fd, int64_t position);
+// Where it stands, or -errno.
+int64_t tell(int fd);
 
 }  // namespace uring

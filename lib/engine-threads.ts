@@ -218,6 +218,11 @@ export class ThreadsEngine implements Engine {
     if (!(addon instanceof Error)) addon.seek(fd, position)
   }
 
+  tell(fd: number): number {
+    const addon = loadNative()
+    return addon instanceof Error ? -1 : addon.tell(fd)
+  }
+
   acquireBuffer(bytes: number): EngineBuffer {
     return new HeapBuffer(bytes)
   }

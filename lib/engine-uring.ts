@@ -239,6 +239,10 @@ export class UringEngine implements Engine {
     this.addon.seek(fd, position)
   }
 
+  tell(fd: number): number {
+    return this.addon.tell(fd)
+  }
+
   acquireBuffer(bytes: number): EngineBuffer {
     return this.#arenaBuffer(bytes) ?? new HeapBuffer(bytes)
   }

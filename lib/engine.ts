@@ -235,6 +235,8 @@ export interface Engine {
   forget(file: OpenFile): void
   /** Moves the descriptor's own position, as reads and writes without a position would have. */
   seek(fd: number, position: number): void
+  /** Where the descriptor stands; negative where that is not known. */
+  tell(fd: number): number
   acquireBuffer(bytes: number): EngineBuffer
   /** Whether it has memory that begins on a page, */
   readonly aligns: boolean

@@ -163,7 +163,7 @@ export class FileSink implements Left {
     const window = this._window!
     window.flush()
     while (this._ending !== null || window.pendingBytes > 0) await this._wait()
-    if (this._options.start === undefined) this.file.leaveBehind(window.written)
+    if (this._options.start === undefined) this.file.leaveAfter(window)
     const failure = await new Promise<Error | null>(resolve => this.file.finish(window.position, resolve))
     await this._end()
     if (failure !== null) throw failure

@@ -236,7 +236,7 @@ export class FileSource implements Left {
 
   /** The end of the file: it is closed first, so that a consumer who sees the end may do as it likes with it. */
   private async _end(): Promise<void> {
-    if (this._options.start === undefined) this.file.leaveAt(this.bytesRead)
+    if (this._options.start === undefined) this.file.leaveBehind(this.bytesRead)
     try {
       await this._close()
     } catch (error) {

@@ -127,6 +127,8 @@ export interface NativeAddon {
   pageOffset(memory: Uint8Array): number
   /** Moves a descriptor's own position. 0 or a negative errno. */
   seek(fd: number, position: number): number
+  /** Where a descriptor stands, or a negative errno. */
+  tell(fd: number): number
   /** Lets malloc keep up to 62 MiB that were freed, where it is glibc's. */
   keepFreedMemory(): void
   /**

@@ -182,7 +182,7 @@ export class UringReadStream extends Readable {
 
   private _finish(): void {
     this._wanted = false
-    if (this.start === undefined) this._file.leaveAt(this.bytesRead)
+    if (this.start === undefined) this._file.leaveBehind(this.bytesRead)
     // Inside `_read`, a consumer that has paused to work on the last chunk would be told.
     process.nextTick(() => {
       this.push(null)

@@ -289,7 +289,7 @@ export class UringWriteStream extends Writable {
     const callback = this._finalCallback!
     this._finalCallback = null
     this.bytesWritten = window.written
-    if (this.start === undefined) this._file.leaveBehind(this.bytesWritten)
+    if (this.start === undefined) this._file.leaveAfter(window)
     this._file.finish(window.position, callback)
   }
 

@@ -194,18 +194,14 @@ export class StreamFile {
     this.ring.start(request)
   }
 
-  /** Moves a given descriptor's own position to where reading or writing without one would have left it. */
-  leaveAt(moved: number): void {
-    if (this.given === null || this.file === null || this.facts.position < 0) return
-    this.ring.engine.seek(this.given, this.facts.position + moved)
+  /** Moves a given descriptor to where reading without a position would have left it. */
+  leaveBehind(bytesRead: number): void {
+    this.leaveAt(this.facts.position + bytesRead)
   }
 
-  /** The same of a writer: what is appended ends where the file does, wherever the descriptor stood before. */
-  leaveBehind(written: number): void {
-    if (!this.facts.append || written === 0 || this.file === null) return this.leaveAt(written)
-    this.ring.engine.inspect(this.file.fd, (error, { size }) => {
-      if (error === null) this.leaveAt(size - this.facts.position)
-    })
+  protected leaveAt(position: number): void {
+    if (this.given === null || this.file === null || this.facts.position < 0) return
+    this.ring.engine.seek(this.given, position)
   }
 
   /**

@@ -40,7 +40,7 @@ export abstract class WriteWindow implements Window {
   /** Where the next write goes. */
   protected next: number
   protected inFlight = 0
-  private readonly _start: number
+  private _start: number
   private _limit: number
   private _failure: Error | null = null
   private _closing = false
@@ -54,6 +54,10 @@ export abstract class WriteWindow implements Window {
   /** Null where nothing is known of the disk. */
   private readonly _flushed: FlushedPrefix | null
   private readonly _sequential: boolean
+  /** Writes go to where the descriptor stands: others have it as well (a child's standard output). */
+  readonly follows: boolean
+  /** Nothing is under way, and the descriptor stands behind what was written. */
+  private _left = true
   protected readonly writeBehind: number
   private readonly _progressed: () => void
 
@@ -69,6 +73,7 @@ export abstract class WriteWindow implements Window {
     this.writeBehind = this._limit = sequential ? 1 : writeBehind
     this.next = sequential && (facts.append || start === undefined) ? currentPosition : start ?? facts.position
     this._start = Math.max(this.next, 0)
+    this.follows = !sequential && !positional && start === undefined
     ring.addWindow(this)
   }
 
@@ -101,7 +106,26 @@ export abstract class WriteWindow implements Window {
     return this._started === this._writes.length && this.inFlight < this._limit
   }
 
+  /** Where the next write goes: while nothing is under way others may have moved the descriptor, as write(2) does. */
+  protected get place(): number {
+    if (!this.follows || !this._left) return this.next
+    const now = this.ring.engine.tell(this.file.fd)
+    if (now >= 0) {
+      this._start += now - this.next
+      this.next = now
+    }
+    return this.next
+  }
+
+  /** Moves the descriptor behind what was written, for others to go on there. */
+  private _leave(): void {
+    if (this._left || this.inFlight > 0) return
+    this._left = true
+    if (this.follows) this.ring.engine.seek(this.file.fd, this.position)
+  }
+
   protected push(write: ChunkWrite): void {
+    this._left = false
     this._writes.push(write)
     if (this.next !== currentPosition) this.next += write.size
   }
@@ -156,6 +180,7 @@ export abstract class WriteWindow implements Window {
     if (this.inFlight === 0) this.flushGather()
     this.fill()
     this._end()
+    this._leave()
     if (this._telling) return
     this._telling = true
     this.ring.afterBatch(this._tell)
@@ -241,6 +266,7 @@ export abstract class WriteWindow implements Window {
 
   private _finishClose(): void {
     if (this._closed === null || this.inFlight > 0) return
+    this._leave()
     this.releaseBuffers()
     this.ring.removeWindow(this)
     this._closed()

@@ -66,6 +66,15 @@ export class WrittenFile extends StreamFile {
     return this.#isDurable ? window.position : window.flushedPosition
   }
 
+  /** Moves a given descriptor behind what was written; what is appended ends where the file does, wherever it began. */
+  leaveAfter({ position, written, follows }: WriteBehind): void {
+    if (follows || written === 0) return // the window has left it there, and others may have gone on
+    if (!this.facts.append || this.file === null) return this.leaveAt(position)
+    this.ring.engine.inspect(this.file.fd, (error, { size }) => {
+      if (error === null) this.leaveAt(size)
+    })
+  }
+
   /** RWF_* of each write. */
   get #writeFlags(): number {
     const { sync } = this.#options

@@ -191,14 +191,38 @@ streamTest('descriptor 0 is a file like any other', async t => {
   }
 })
 
-streamTest('a stream that is open may be given to a child as its standard output', async t => {
+for (const flags of ['w', 'a']) {
+  streamTest(`a stream that is open (${flags}) may be given to a child as its standard output, between writes of its own`, async t => {
+    const file = join(t.testdir(), 'file')
+    const stream = createUringWriteStream(file, { flags })
+    const fd = await next<number>(stream, 'open')
+    t.ok(fstatSync(fd).isFile())
+    t.equal(await writeOne(stream, 'before, '), undefined)
+    for (const text of ['from the child', 'and from another']) {
+      await once(spawn('echo', [text], { stdio: ['ignore', stream, 'inherit'] }), 'close')
+    }
+    stream.write('and from here\n')
+    await endAndClose(stream)
+    t.equal(readFileSync(file, 'utf8'), 'before, from the child\nand from another\nand from here\n')
+    t.equal(stream.bytesWritten, 22)
+  })
+}
+
+streamTest('who has the descriptor as well goes on behind what a stream wrote, and the stream behind that, up to its end and later', async t => {
   const file = join(t.testdir(), 'file')
-  const stream = createUringWriteStream(file, { flags: 'a' })
-  const fd = await next<number>(stream, 'open')
-  t.ok(fstatSync(fd).isFile())
-  const child = spawn('echo', ['from the child'], { stdio: ['ignore', stream, 'inherit'] })
-  await once(child, 'close')
-  stream.write('and from here\n')
-  await endAndClose(stream)
-  t.equal(readFileSync(file, 'utf8'), 'from the child\nand from here\n')
+  const fd = openSync(file, 'w+')
+  const stream = createUringWriteStream('', { fd, ...KEEP })
+  const expected: Buffer[] = []
+  const write = async (piece: Buffer): Promise<void> => {
+    t.equal(await writeOne(stream, piece), undefined)
+    writeSync(fd, '|')
+    expected.push(piece, Buffer.from('|'))
+  }
+  for (const bytes of [1, 9000, 600_000, 3_000_000, 5]) await write(patterned(bytes)) // gathered, and in pieces
+  const finished = next(stream, 'finish')
+  stream.end()
+  await finished
+  writeSync(fd, 'end')
+  t.equal(sha256(readFileSync(file)), sha256(Buffer.concat([...expected, Buffer.from('end')])))
+  closeSync(fd)
 })
