@@ -28,8 +28,7 @@ const lengthInBuffer = Object.getOwnPropertyDescriptor(Writable.prototype, 'writ
  * with `engine: 'uring'` where the kernel refuses
  */
 export class UringWriteStream extends Writable {
-  /** Null until the file is open, and after it was closed. */
-  fd: number | null
+  private _fd: number | null
   /** As given; undefined with a descriptor. */
   readonly path: string | Buffer
   readonly flags: string | number
@@ -74,7 +73,7 @@ export class UringWriteStream extends Writable {
     this._chunkSize = chunkSize
     this._writeBehind = writeBehind
     this.path = file.path as string | Buffer
-    this.fd = file.given
+    this._fd = file.given
     this.flags = given.flags ?? 'w'
     this.mode = given.mode ?? 0o666
     this.start = given.start
@@ -93,9 +92,15 @@ export class UringWriteStream extends Writable {
     writableState(this).autoDestroy = value
   }
 
+  /** Null until the file is open, and after it was closed. */
+  get fd(): number | null {
+    if (this._fd !== null) this._window?.share() // who asks may write to it as well, or give it to a child
+    return this._fd
+  }
+
   /** True until the file is open. */
   get pending(): boolean {
-    return this.fd === null
+    return this._fd === null
   }
 
   /** Whether it writes past the page cache; false until the file is open. */
@@ -126,19 +131,19 @@ export class UringWriteStream extends Writable {
   /** @internal */
   override _construct(callback: (error?: Error | null) => void): void {
     if (this._file.neverOpens) return callback()
-    const given = this.fd !== null
+    const given = this._fd !== null
     this._file.open(this.flags, this.mode, error => this._async.runInAsyncScope(() => {
       if (error !== null) return callback(error)
       this._open()
       callback()
       if (given) return
-      this.emit('open', this.fd)
+      this.emit('open', this.listenerCount('open') > 0 ? this.fd : null)
       this.emit('ready')
     }))
   }
 
   private _open(): void {
-    this.fd = this._file.file!.fd
+    this._fd = this._file.file!.fd
     this._isDirect = this._file.direct !== null
     this._window = createWriteBehind({
       ...this._file.forWriting,
@@ -329,7 +334,7 @@ export class UringWriteStream extends Writable {
     }
     const close = (): void => {
       for (const lease of this._buffered.splice(0)) lease.release()
-      this.fd = null
+      this._fd = null
       this._file.close(done)
     }
     const window = this._window

@@ -16,6 +16,8 @@ export interface WriteWindowOptions {
   facts: FileFacts
   /** RWF_* of each write. */
   writeFlags?: number
+  /** Others have the descriptor. */
+  shared: boolean
   /** The first byte; undefined: the file's own position. */
   start?: number
   /** Writes in flight at most. */
@@ -55,14 +57,15 @@ export abstract class WriteWindow implements Window {
   private readonly _flushed: FlushedPrefix | null
   private readonly _sequential: boolean
   /** Writes go to where the descriptor stands: others have it as well (a child's standard output). */
-  readonly follows: boolean
+  follows: boolean
+  private readonly _mayFollow: boolean
   /** Nothing is under way, and the descriptor stands behind what was written. */
   private _left = true
   protected readonly writeBehind: number
   private readonly _progressed: () => void
 
   /** @param positional each write is at a position, also where the file has none of its own (O_DIRECT) */
-  constructor({ ring, file, facts, start, writeBehind, progressed, writeFlags = 0 }: WriteWindowOptions, positional: boolean) {
+  constructor({ ring, file, facts, shared, start, writeBehind, progressed, writeFlags = 0 }: WriteWindowOptions, positional: boolean) {
     this.ring = ring
     this.file = file
     this.writeFlags = writeFlags
@@ -73,7 +76,8 @@ export abstract class WriteWindow implements Window {
     this.writeBehind = this._limit = sequential ? 1 : writeBehind
     this.next = sequential && (facts.append || start === undefined) ? currentPosition : start ?? facts.position
     this._start = Math.max(this.next, 0)
-    this.follows = !sequential && !positional && start === undefined
+    this._mayFollow = !sequential && !positional && start === undefined
+    this.follows = shared && this._mayFollow
     ring.addWindow(this)
   }
 
@@ -119,9 +123,15 @@ export abstract class WriteWindow implements Window {
 
   /** Moves the descriptor behind what was written, for others to go on there. */
   private _leave(): void {
-    if (this._left || this.inFlight > 0) return
+    if (!this.follows || this._left || this.inFlight > 0) return
     this._left = true
-    if (this.follows) this.ring.engine.seek(this.file.fd, this.position)
+    this.ring.engine.seek(this.file.fd, this.position)
+  }
+
+  /** Others get the descriptor. Until then its position is nobody's concern: to ask for it and to set it costs two system calls. */
+  share(): void {
+    this.follows = this._mayFollow
+    this._leave()
   }
 
   protected push(write: ChunkWrite): void {

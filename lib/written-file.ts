@@ -56,8 +56,9 @@ export class WrittenFile extends StreamFile {
   }
 
   /** What a window of writes must know of it, once it is open. */
-  get forWriting(): Pick<WriteBehindOptions, 'ring' | 'file' | 'facts' | 'direct' | 'writeFlags'> {
-    return { ring: this.ring, file: this.file!, facts: this.facts, direct: this.direct, writeFlags: this.#writeFlags }
+  get forWriting(): Pick<WriteBehindOptions, 'ring' | 'file' | 'facts' | 'shared' | 'direct' | 'writeFlags'> {
+    const { ring, file, facts, direct } = this
+    return { ring, file: file!, facts, shared: this.given !== null, direct, writeFlags: this.#writeFlags }
   }
 
   /** Where what is known to be on the disk ends. @param window of its writes, if it was opened */
