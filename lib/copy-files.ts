@@ -9,7 +9,7 @@ import { progressOf } from './copy-pipeline.js'
 import type { SmallCopy } from './copy-small.js'
 import { copySmallFiles } from './copy-small.js'
 import { copyFile } from './copy.js'
-import { abortError } from './errors.js'
+import { abortError, invalidArgType } from './errors.js'
 import type { PathLike } from './path.js'
 import { validPath } from './path.js'
 
@@ -163,6 +163,7 @@ class FilesCopy {
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE by the promise; AbortError
  */
 export async function copyFiles(files: Iterable<FileToCopy>, options: CopyOptions = {}): Promise<CopyFilesResult> {
+  if (typeof files?.[Symbol.iterator] !== 'function') throw invalidArgType('files', 'an iterable', files)
   const all = Array.from(files, ({ source, target }) => ({ source: validPath(source), target: validPath(target) }))
   return new FilesCopy(all, options).run()
 }

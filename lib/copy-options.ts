@@ -4,7 +4,8 @@ import { directUnitMin } from './direct.js'
 import { invalidArgType, invalidArgValue } from './errors.js'
 import type { EngineChoice } from './options.js'
 import { chunkSizeMax, depthMax, validateBoolean, validateFunction, validateInteger, validateOneOf } from './options.js'
-import { Ring } from './ring.js'
+import type { Ring } from './ring.js'
+import { ringOf } from './ring.js'
 
 /** How far a copy has come. */
 export interface CopyProgress {
@@ -138,7 +139,7 @@ export function copyPlan(options: CopyOptions): CopyPlan {
   if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'an instance of Object', options)
   const {
     onProgress, signal, force = true, direct = false, flush = false, atomic = false, preserve = false, dropCache = false,
-    bytesPerSecondMax = Infinity, chunkSize, depth, ring, engine
+    bytesPerSecondMax = Infinity, chunkSize, depth
   } = options
   if (onProgress !== undefined) validateFunction(onProgress, 'options.onProgress')
   if (signal !== undefined) validateSignal(signal)
@@ -147,9 +148,8 @@ export function copyPlan(options: CopyOptions): CopyPlan {
   if (bytesPerSecondMax !== Infinity) validateInteger(bytesPerSecondMax, 'options.bytesPerSecondMax', 1)
   if (chunkSize !== undefined) validateChunk(chunkSize, direct !== false)
   if (depth !== undefined) validateInteger(depth, 'options.depth', 1, depthMax)
-  if (ring !== undefined && !(ring instanceof Ring)) throw invalidArgType('options.ring', 'an instance of Ring', ring)
   return {
     onProgress, signal, force, reflink: reflinkOf(options), direct, flush, atomic, preserve: preserveOf(preserve),
-    dropCache, bytesPerSecondMax, chunkSize, depth, ring: ring ?? Ring.shared(engine)
+    dropCache, bytesPerSecondMax, chunkSize, depth, ring: ringOf(options)
   }
 }

@@ -11,7 +11,8 @@ import type { EngineChoice } from './options.js'
 import { validateDirect } from './options.js'
 import type { PathLike } from './path.js'
 import { validPath } from './path.js'
-import { Ring } from './ring.js'
+import type { Ring } from './ring.js'
+import { ringOf } from './ring.js'
 
 export interface OpenOptions {
   /** Of a file that is made. Default 0o666. */
@@ -38,13 +39,15 @@ const accessMode = constants.O_RDONLY | constants.O_WRONLY | constants.O_RDWR
  *
  * @param flags as in node:fs. Default 'r'
  * @param options the mode alone, as fs.promises.open takes it, or an object
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_URING_UNAVAILABLE by the promise
  */
 export async function open(
   path: PathLike, flags?: string | number | null, options: OpenOptions | string | number | null = {}
 ): Promise<UringFile> {
-  const { mode, ring: chosen, engine, signal, direct = false } = openOptions(options)
+  const given = openOptions(options)
+  const { mode, signal, direct = false } = given
   validateDirect(direct)
-  const ring = chosen ?? Ring.shared(engine)
+  const ring = ringOf(given)
   const fd = await openDescriptor(ring, validPath(path), flags ?? 'r', mode ?? 0o666, signal)
   if (direct === false) return new UringFile(ring, fd, null)
   try {

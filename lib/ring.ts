@@ -29,7 +29,7 @@ export class Ring extends Admission {
     super(options)
   }
 
-  /** The ring of this thread, made at the first call: one for each engine. */
+  /** The ring of this thread, made at the first call: one for each engine. @throws ERR_URING_UNAVAILABLE, ERR_INVALID_ARG_VALUE */
   static shared(engine: EngineChoice = 'auto'): Ring {
     const choice = engineChoice(engine)
     return sharedRings.get(choice) ?? share(new Ring({ engine: choice }), choice)
@@ -254,6 +254,13 @@ export class Ring extends Admission {
     await this.idle()
     await this.engine.close()
   }
+}
+
+/** The ring that options name, or the thread's. @throws ERR_INVALID_ARG_TYPE */
+export function ringOf({ ring, engine }: { ring?: Ring | undefined, engine?: EngineChoice | undefined }): Ring {
+  if (ring === undefined) return Ring.shared(engine)
+  if (!(ring instanceof Ring)) throw invalidArgType('options.ring', 'an instance of Ring', ring)
+  return ring
 }
 
 /** What an operation is to the kernel. */

@@ -16,7 +16,7 @@ import type { PathLike } from './path.js'
 import { validPath } from './path.js'
 import type { ReadAheadOptions } from './read-ahead.js'
 import type { RingUse } from './admission.js'
-import { Ring } from './ring.js'
+import { Ring, ringOf } from './ring.js'
 
 type Callback = (error: Error | null, result: number) => void
 
@@ -60,16 +60,6 @@ function countUser(handle: FileHandleLike, change: 'kRef' | 'kUnref'): void {
 function isFileHandle(value: unknown): value is FileHandleLike {
   return typeof value === 'object' && value !== null && 'fd' in value &&
     typeof (value as Partial<FileHandle>).createReadStream === 'function'
-}
-
-/** The ring of a stream's options: a caller's own fs has one to itself. */
-function ringOf(options: StreamFileOptions): Ring {
-  const { ring, fs, engine } = options
-  if (ring !== undefined) {
-    if (!(ring instanceof Ring)) throw invalidArgType('options.ring', 'an instance of Ring', ring)
-    return ring
-  }
-  return fs == null ? Ring.shared(engine) : new Ring({ fs })
 }
 
 export class StreamFile {
@@ -120,7 +110,7 @@ export class StreamFile {
     // Here, and not by addAbortSignal: a stream that has been constructed opens its file, whatever its constructor throws then.
     if (signal != null) validateSignal(signal)
     this.neverOpens = this.given === null && signal?.aborted === true
-    this.ring = ringOf(options)
+    this.ring = fs != null && options.ring === undefined ? new Ring({ fs }) : ringOf(options)
   }
 
   /**

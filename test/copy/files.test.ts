@@ -89,6 +89,7 @@ ringTest('a limit is that of all together', async t => {
 })
 
 t.test('what makes no sense is refused', async t => {
+  for (const files of [5, undefined, {}]) await t.rejects(copyFiles(files as never), { code: 'ERR_INVALID_ARG_TYPE' })
   await t.rejects(copyFiles([{ source: 1 as never, target: 'x' }]), { code: 'ERR_INVALID_ARG_TYPE' })
   await t.rejects(copyFiles([], { depth: 0 }), { code: 'ERR_OUT_OF_RANGE' })
   t.match(await copyFiles([]), { files: 0, bytes: 0 })

@@ -20,6 +20,7 @@ ringTest('open fails in the shape of node:fs', async t => {
   await t.rejects(open('a\0b'), { code: 'ERR_INVALID_ARG_VALUE' })
   await t.rejects(open(path, 'rubbish'), { code: 'ERR_INVALID_ARG_VALUE' })
   await t.rejects(open(path, 'w', { mode: 'rubbish' }), { code: 'ERR_INVALID_ARG_VALUE' })
+  await t.rejects(open(path, 'w', { ring: {} as never }), { code: 'ERR_INVALID_ARG_TYPE' })
 })
 
 ringTest('open makes a file with flags and mode', async t => {
