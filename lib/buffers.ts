@@ -168,7 +168,7 @@ export class BufferPool {
   /**
    * @param options.bufferSize bytes of each buffer; up to 2 MiB they can be registered
    * @param options.count how many
-   * @throws ERR_OUT_OF_RANGE, and ERR_INVALID_STATE for a ring that is closed
+   * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, and ERR_INVALID_STATE for a ring that is closed
    */
   constructor(ring: Ring, options: { bufferSize: number, count: number }) {
     validateInteger(options.bufferSize, 'options.bufferSize', 1, operationBytesMax)

@@ -14,6 +14,7 @@ export interface TransferOptions {
   offset?: number | null | undefined
   /** Bytes. Default: the rest of the buffer. */
   length?: number | null | undefined
+  /** Default: the file's own. */
   position?: Position
 }
 

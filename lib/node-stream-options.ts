@@ -24,7 +24,7 @@ interface FileStreamOptions extends StreamOptions {
 export interface ReadStreamOptions extends FileStreamOptions {
   /** Default 'r'. */
   flags?: string | number | undefined
-  /** First byte. */
+  /** First byte. Default: where a given `fd` stands; 0. */
   start?: number | undefined
   /** Last byte, inclusive. Default Infinity. */
   end?: number | undefined
@@ -32,7 +32,7 @@ export interface ReadStreamOptions extends FileStreamOptions {
   highWaterMark?: number | undefined
   /** A caller's own open, read and close. */
   fs?: FileFunctions | null | undefined
-  /** Reads kept in flight. Default 4. */
+  /** Reads kept in flight. Default 4, 8 with `direct`; at most 1024. */
   readAhead?: number | undefined
   /** Whose the chunks are. Default 'owned'. */
   buffers?: BufferOwnership | undefined
@@ -42,13 +42,13 @@ export interface ReadStreamOptions extends FileStreamOptions {
 export interface WriteStreamOptions extends FileStreamOptions, DurabilityOptions {
   /** Default 'w'. */
   flags?: string | number | undefined
-  /** First byte. */
+  /** First byte. Default: where a given `fd` stands; 0. What is appended (`flags: 'a'`) goes to the file's end all the same. */
   start?: number | undefined
   /** Bytes to accept before `write()` answers false. Default: what `writeBehind` chunks hold. */
   highWaterMark?: number | undefined
   /** A caller's own open, write or writev, and close. */
   fs?: FileFunctions | null | undefined
-  /** Writes kept in flight. Default 4. */
+  /** Writes kept in flight. Default 4, 8 with `direct`; at most 1024. */
   writeBehind?: number | undefined
 }
 

@@ -41,7 +41,7 @@ export const cqEntriesDefault = 4096
 /** IORING_MAX_ENTRIES of the kernel. */
 export const entriesMax = 32768
 
-/** 'auto' prefers io_uring and falls back to libuv's threads. */
+/** 'auto' is what the environment variable URING_STREAMS_ENGINE says; without it io_uring, or else libuv's threads. */
 export type EngineChoice = 'auto' | 'uring' | 'threads'
 /**
  * 'owned': each chunk is the consumer's to keep. 'leased': a chunk is valid until the next one is asked
@@ -54,7 +54,7 @@ export interface RingOptions {
   entries?: number | undefined
   /** Entries of the completion queue: how many may be in flight. Default twice `entries`, 4096 if neither is given. */
   cqEntries?: number | undefined
-  /** Default 'auto', or what the environment variable URING_STREAMS_ENGINE says. */
+  /** Default 'auto'. */
   engine?: EngineChoice | undefined
   /**
    * What the kernel allows at most is taken where more is asked for. With false that is an error. Default true.
@@ -114,11 +114,15 @@ export interface StreamOptions {
    * refused; with 'prefer' it goes on without, and its property `direct` is false. Default false.
    */
   direct?: DirectChoice | undefined
-  /** Bytes of one read or write. Default 256 KiB to read, 1 MiB into leased buffers, 512 KiB to write, 1 MiB direct; `highWaterMark`, if given, sets it. */
+  /**
+   * Bytes of one read or write, up to 2147479552. Default 256 KiB to read (a Web stream 128 KiB), 1 MiB into leased buffers
+   * and into a pipe to one of our writers, 512 KiB to write, 1 MiB direct. Of node streams a `highWaterMark` sets it, where
+   * it is not given itself.
+   */
   chunkSize?: number | undefined
   /** Another ring than the thread's shared one. */
   ring?: Ring | undefined
-  /** Default 'auto', or what the environment variable URING_STREAMS_ENGINE says. */
+  /** Default 'auto'. */
   engine?: EngineChoice | undefined
 }
 

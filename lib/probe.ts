@@ -75,7 +75,10 @@ export interface Probe {
   } | null
   /** Which of the operations of this library the kernel has, and which it lacks; null when not available. */
   operations: { supported: string[], missing: string[] } | null
-  /** Bytes that this process may lock (the soft RLIMIT_MEMLOCK, which binds without CAP_IPC_LOCK); null off Linux. */
+  /**
+   * Bytes that this process may lock (the soft RLIMIT_MEMLOCK, which binds without CAP_IPC_LOCK): Infinity where there is no
+   * limit; null off Linux.
+   */
   memlock: number | null
   /** What here may forbid io_uring, and what it would forbid. */
   restrictions: Restrictions

@@ -39,10 +39,11 @@ export class Ring extends Admission {
    * Submits one operation; many submitted in one turn of the event loop enter the kernel together. The promise
    * rejects in Node's shape when the operation fails, and with AbortError when `signal` ended it: after its
    * completion, for until then the operation owns its memory. Where the signal came too late for that, the error's
-   * `bytesWritten` or `bytesRead` tells what was moved all the same.
+   * `bytesWritten` or `bytesRead` tells what was moved all the same. With ERR_INVALID_STATE for an operation that was
+   * submitted before, and after `close`.
    */
   submit(operation: Operation, options?: { signal?: AbortSignal | undefined }): Promise<Completion>
-  /** The same with a callback, which costs half as much. */
+  /** The same with a callback, which costs half as much. @throws ERR_INVALID_STATE, ERR_INVALID_ARG_TYPE */
   submit(operation: Operation, callback: CompletionCallback): void
   submit(operation: Operation, how?: { signal?: AbortSignal | undefined } | CompletionCallback): Promise<Completion> | void {
     if (typeof how === 'function') {

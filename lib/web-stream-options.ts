@@ -24,14 +24,14 @@ export interface ReadableStreamOptions extends WebStreamOptions {
   flags?: string | number | undefined
   /** Last byte, inclusive. Default Infinity. */
   end?: number | undefined
-  /** Reads kept in flight, of those that bring no buffer of their own. Default 4. */
+  /** Reads kept in flight, of those that bring no buffer of their own. Default 4, 8 with `direct`; at most 1024. */
   readAhead?: number | undefined
 }
 
 export interface WritableStreamOptions extends WebStreamOptions, DurabilityOptions {
   /** Default 'w'. */
   flags?: string | number | undefined
-  /** Writes kept in flight. Default 4. */
+  /** Writes kept in flight. Default 4, 8 with `direct`; at most 1024. */
   writeBehind?: number | undefined
 }
 
