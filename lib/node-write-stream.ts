@@ -137,7 +137,8 @@ export class UringWriteStream extends Writable {
       this._open()
       callback()
       if (given) return
-      this.emit('open', this.listenerCount('open') > 0 ? this.fd : null)
+      if (this.listenerCount('open') > 0) this._window!.share()
+      this.emit('open', this._fd)
       this.emit('ready')
     }))
   }
