@@ -118,7 +118,9 @@ ringTest('what waits behind a hard link ends once it begins, if it was cancelled
     await turns(1)
     writeSync(before, 'x')
     t.same(await cancel, { result: 0, flags: 0 })
-    t.same((await batch).map(({ result }) => result), [1, -125])
+    const [first, second] = await batch
+    t.equal(first.result, 1)
+    t.ok([-125, -4].includes(second.result), `ECANCELED, or EINTR where a worker reads pipes (5.10): ${second.result}`)
     writeSync(meant, 'y')
     t.equal((await last).result, 1)
   })

@@ -102,8 +102,8 @@ ringTest('a chain that is longer than the ring is refused', async t => {
 async function cancel(operation: Operation): Promise<void> {
   for (let found = false; !found;) {
     found = await ring.submit(ops.cancel(operation)).then(() => true, error => {
-      if (error.code !== 'ENOENT') throw error
-      return false
+      if (error.code !== 'ENOENT' && error.code !== 'EALREADY') throw error
+      return error.code === 'EALREADY' // a worker of 5.10 is at it, and stops in time
     })
   }
 }
