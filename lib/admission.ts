@@ -116,22 +116,21 @@ export abstract class Admission implements EngineOwner {
   }
 
   #admit(request: Request): void {
-    if (request.chain !== null) return this.#admitChain(request.chain)
-    this.#give(request)
-    if (this.watch.recording || submitted.hasSubscribers) this.watch.began(request)
+    const { chain } = request
+    if (chain === null) this.#give(request)
+    else this.#giveChain(chain)
+    // Subscribers may do as they like, also submit and cancel: not in the midst of a chain.
+    if (this.watch.recording || submitted.hasSubscribers) for (const each of chain ?? [request]) this.watch.began(each)
     if (!this.#pressure && this.#inFlight + this.#ready > this.engine.capacity * highWater) this.#press()
   }
 
-  #admitChain(chain: Request[]): void {
+  #giveChain(chain: readonly Request[]): void {
     this.engine.hold() // the kernel must get all of it at once
     for (const request of chain) {
       request.chain = null
       this.#give(request)
     }
     this.engine.release()
-    // Subscribers may do as they like, also submit and cancel: not in the midst of it.
-    if (this.watch.recording || submitted.hasSubscribers) for (const request of chain) this.watch.began(request)
-    if (!this.#pressure && this.#inFlight + this.#ready > this.engine.capacity * highWater) this.#press()
   }
 
   #give(request: Request): void {

@@ -236,9 +236,10 @@ export const ops = {
     timeoutOf(Opcode.timeout, milliseconds, absolute, count),
   /**
    * Ends an operation early that was submitted to the same ring. Its own completion tells when it has ended: with
-   * ECANCELED (EINTR from a worker of the kernel's, as `async()` asks for), or as if nothing had been asked. Fails with ENOENT where nothing was found, as before submission, after the
-   * end, behind a link, or on its way from one of the kernel's queues to another; and with EALREADY where it could not be
-   * stopped any more. In a full ring what was asked for succeeds. A `signal` does the same by itself, until it has ended.
+   * ECANCELED (EINTR from a worker of the kernel's, as `async()` asks for), or as if nothing had been asked. Fails with
+   * ENOENT where nothing was found, as before submission, after the end, behind a link, or on its way from one of the
+   * kernel's queues to another; and with EALREADY where it could not be stopped any more. In a full ring what was asked
+   * for succeeds. A `signal` does the same by itself, until it has ended.
    */
   cancel(operation: Operation): Operation {
     if (!(operation instanceof Operation)) throw invalidArgType('operation', 'an operation made by ops', operation)

@@ -19,6 +19,12 @@ export function makeSharedRings(): void {
 export const notDirect: string | false = process.env.URING_STREAMS_TEST_NOT_DIRECT ||
   !Ring.shared().engine.aligns && 'without the addon memory cannot be aligned'
 
+/** Whether this kernel is older than that version, for what cannot be asked of it. */
+export function kernelBefore(major: number, minor = 0): boolean {
+  const [here, below] = (probe().kernel ?? '0.0').split('.').map(Number)
+  return here < major || (here === major && below < minor)
+}
+
 /** What of a ring is in use. All of it is 0 when its streams have closed. */
 export function usage(ring: Ring): object {
   const { queued, inFlight, ready, occupancy, buffersInUse, filesInUse } = ring.stats()

@@ -4,9 +4,9 @@ import {
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { Operation } from '../../lib/index.js'
-import { ops, probe, Ring } from '../../lib/index.js'
+import { ops, Ring } from '../../lib/index.js'
 import { makeFile } from '../helpers/files.js'
-import { notDirect, notUring, ringTest } from '../helpers/ring-state.js'
+import { kernelBefore, notDirect, notUring, ringTest } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
 import { shapeOf, thrown } from '../helpers/stream-events.js'
 
@@ -161,8 +161,7 @@ ringTest('fadvise is taken, and refused with EINVAL for advice there is not', as
   })
 }, notUring)
 
-const [major, minor] = (probe().kernel ?? '0.0').split('.').map(Number)
-const noFtruncate = notUring || ((major < 6 || (major === 6 && minor < 9)) && 'this kernel has no ftruncate operation')
+const noFtruncate = notUring || (kernelBefore(6, 9) && 'this kernel has no ftruncate operation')
 
 ringTest('ftruncate cuts and extends', async t => {
   const content = patterned(1000)

@@ -3,11 +3,11 @@
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { ops, probe, Ring } from '../../lib/index.js'
+import { ops, Ring } from '../../lib/index.js'
 import type { Completion, Operation } from '../../lib/index.js'
 import { makeFifo } from '../helpers/files.js'
 import { patience } from '../helpers/patience.js'
-import { assertUnused, notUring, ringTest } from '../helpers/ring-state.js'
+import { assertUnused, kernelBefore, notUring, ringTest } from '../helpers/ring-state.js'
 import { patterned, seededFor } from '../helpers/seeded.js'
 import type { Seeded } from '../helpers/seeded.js'
 import { turns } from '../helpers/stream-events.js'
@@ -18,7 +18,7 @@ const content = patterned(8192)
  * Before Linux 6.0 a cancel waits behind a drain, for what it is to end; before 5.19 descriptors are looked up as a chain is
  * submitted, so that a wrong one tells EBADF whatever became of those before it.
  */
-const modern = Number((probe().kernel ?? '0').split('.')[0]) >= 6 || Boolean(notUring)
+const modern = !kernelBefore(6) || Boolean(notUring)
 /** Pieces of a write that is two to the kernel. */
 const manyPieces = 1100
 

@@ -1,17 +1,16 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { createUringReadStream, createUringWriteStream, ops, probe, Ring } from '../../lib/index.js'
+import { createUringReadStream, createUringWriteStream, ops, Ring } from '../../lib/index.js'
 import { runChild } from '../helpers/child.js'
 import { digestOf, makeFifo, makeFile } from '../helpers/files.js'
 import { readPieces, refused, ringModes, ringThreads, ringThreadsGone } from '../helpers/ring-modes.js'
-import { ringTest } from '../helpers/ring-state.js'
+import { kernelBefore, ringTest } from '../helpers/ring-state.js'
 import { closing, turns } from '../helpers/stream-events.js'
 
 const user = new URL('./fixtures/use-and-leave.js', import.meta.url)
 const terminator = new URL('./fixtures/terminate-ring-workers.js', import.meta.url)
 
-const major = Number((probe().kernel ?? '0').split('.')[0])
 const skips = new Map<string, string | false>()
 for (const [mode, options] of Object.entries(ringModes)) skips.set(mode, await refused(options))
 
@@ -87,7 +86,7 @@ for (const [mode, options] of Object.entries(ringModes)) {
     await t.rejects(batch, { name: 'AbortError', code: 'ABORT_ERR' })
     closeSync(fifo)
     await ring.close()
-  }, skip || (major < 6 && 'before Linux 6.0 a cancel waits behind a drain'))
+  }, skip || (kernelBefore(6) && 'before Linux 6.0 a cancel waits behind a drain'))
 
   for (const how of ['closed', 'left open']) {
     t.test(`${mode}: a process ends by itself with its ring ${how}`, { skip }, async t => {
