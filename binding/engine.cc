@@ -37,10 +37,11 @@ bool Engine::staged() const {
 int Engine::submit() {
   if (!cancels_.empty()) stage_cancel();
   while (staged() || ring_.unsubmitted() > 0) {
-    while (staged() && take_chain()) {
+    while (staged() && !held_back() && take_chain()) {
     }
     const uint32_t before = ring_.unsubmitted();
-    if (before == 0) {  // the kernel's thread is behind
+    if (before == 0 && held_back()) return 0;  // when something ends, this is called again
+    if (before == 0) {                         // the kernel's thread is behind
       const int error = ring_.room() == 0 ? ring_.wait_for_room() : ring_.wait_until_taken();
       if (error < 0) return error;
       continue;
@@ -55,6 +56,14 @@ int Engine::submit() {
   return 0;
 }
 
+// A drain begins when all that was before it has ended, and what is behind it when it has. The kernel would hold back
+// cancels as well, of what the drain waits for too; and those without an entry (IORING_REGISTER_SYNC_CANCEL, 6.0) were
+// seen not to find what an SQ thread had submitted (6.18).
+bool Engine::held_back() const {
+  if (in_flight_ == 0) return false;
+  return drain_taken_ || descriptor(shared_.header[Shared::taken]).flags & IOSQE_IO_DRAIN;
+}
+
 // Links end where a submission ends, so the kernel must be given a chain at once. lib/ring.ts stages none
 // that is longer than the queue. False when what was filled before must be submitted first.
 bool Engine::take_chain() {
@@ -63,6 +72,7 @@ bool Engine::take_chain() {
   // A polling thread that serves several rings takes 8 entries of each in turn, and ends links there: a
   // chain must be the first that it finds (lib/engine-uring.ts allows none longer than 8).
   if (length > 1 && !ring_.all_taken()) return false;
+  drain_taken_ = descriptor(shared_.header[Shared::taken]).flags & IOSQE_IO_DRAIN;
   for (uint32_t i = 0; i < length; i++) take(*ring_.get_sqe());
   return true;
 }
@@ -91,7 +101,6 @@ void Engine::take(io_uring_sqe& sqe) {
   const bool closes = next.opcode == IORING_OP_CLOSE && disown(next.fd);
   slot.closes = closes ? next.fd : -1;
   slot.generation++;
-  if (next.flags & IOSQE_IO_DRAIN) drained_ = true;
   in_flight_++;
   count(submitted);
   URING_CHECK(prepare(sqe, next, shared_.extras[next.slot], arena_));
@@ -152,19 +161,16 @@ bool Engine::is_staged(uint32_t slot) {
 }
 
 // One cancel at a time, so that one reserved completion is enough. It ends at once: the kernel either
-// finds the operation or it does not. Behind a drain that waits, it would wait too: for what it is to end. So it
-// would behind one that is over, where nothing has been submitted since (6.18).
+// finds the operation or it does not.
 void Engine::stage_cancel() {
   while (!cancel_in_flight_ && !cancels_.empty()) {
     const uint64_t target = cancels_.front();
     Slot& slot = slots_[static_cast<uint32_t>(target)];
     if (slot.in_flight && slot.generation == target >> 32) {
-      if (!drained_ || !ring_.cancel(target)) {
-        io_uring_sqe* sqe = ring_.get_sqe();
-        if (sqe == nullptr) return;
-        prepare_cancel(*sqe, target, cancel_user_data);
-        cancel_in_flight_ = true;
-      }
+      io_uring_sqe* sqe = ring_.get_sqe();
+      if (sqe == nullptr) return;
+      prepare_cancel(*sqe, target, cancel_user_data);
+      cancel_in_flight_ = true;
       slot.cancelling = false;
     }
     cancels_.pop_front();

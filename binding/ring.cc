@@ -227,14 +227,6 @@ int Ring::wait_until_taken() {
   return 0;
 }
 
-bool Ring::cancel(uint64_t user_data) {
-  uapi::SyncCancel cancel = {};  // no time at all to wait in
-  cancel.user_data = user_data;
-  cancel.fd = -1;
-  const int asked = sys_register(fd_, uapi::register_sync_cancel, &cancel, 1);
-  return asked != -EINVAL;  // before 6.0
-}
-
 uint32_t Ring::reap(io_uring_cqe* out, uint32_t max) {
   if (load_relaxed(sq_flags_) & (IORING_SQ_CQ_OVERFLOW | uapi::sq_taskrun) || must_poll()) {
     look_into_kernel();

@@ -64,9 +64,6 @@ class Ring {
   bool all_taken();
   // Waits until it has: what the entries name may change afterwards. 0 or -errno.
   int wait_until_taken();
-  // Asks the kernel to end an operation without an entry, and so without a completion for that. False where
-  // it cannot be asked like this.
-  bool cancel(uint64_t user_data);
   // Whether nobody reports completions: `reap` must be called until they come.
   bool must_poll() const { return setup_flags_ & IORING_SETUP_IOPOLL; }
   // Copies up to `max` completions to `out` and gives their places back to the kernel.

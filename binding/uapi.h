@@ -21,7 +21,6 @@ constexpr uint32_t sq_taskrun = 1U << 2;  // of the submission queue's flags; 5.
 constexpr uint32_t register_buffers2 = 15;        // 5.13
 constexpr uint32_t register_buffers_update = 16;  // 5.13
 constexpr uint32_t register_max_workers = 19;     // 5.15
-constexpr uint32_t register_sync_cancel = 24;     // 6.0
 
 constexpr uint8_t op_ftruncate = 55;  // 6.9
 
@@ -52,14 +51,6 @@ struct FilesUpdate {
   uint64_t fds;
 };
 
-struct SyncCancel {
-  uint64_t user_data;
-  int32_t fd;
-  uint32_t flags;
-  int64_t timeout[2];  // seconds and nanoseconds
-  uint64_t resv[4];
-};
-
 static_assert(sizeof(io_uring_sqe) == 64);
 static_assert(sizeof(io_uring_cqe) == 16);
 static_assert(sizeof(io_uring_params) == 120);
@@ -72,6 +63,5 @@ static_assert(offsetof(io_uring_sqe, buf_index) == 40);
 static_assert(sizeof(RsrcRegister) == 32);
 static_assert(sizeof(RsrcUpdate2) == 32);
 static_assert(sizeof(FilesUpdate) == 16);
-static_assert(sizeof(SyncCancel) == 64);
 
 }  // namespace uring::uapi

@@ -75,8 +75,9 @@ export class Operation extends Request {
   }
 
   /**
-   * Begins only when every operation submitted before has ended. Until then `ops.cancel` waits behind it, and before Linux 6.0
-   * also what a signal asks for.
+   * Begins only when every operation that was submitted to the ring before has ended; what is submitted behind it, `ops.cancel`
+   * too, begins when it has ended itself. A signal ends what it waits for. Kept by the library rather than by the kernel, which
+   * holds back its cancels as well: each drain costs an entry into the kernel of its own.
    */
   drain(): this {
     return this._flag(IOSQE_IO_DRAIN)

@@ -82,6 +82,20 @@ ringTest('a drain waits for everything submitted before', async t => {
   closeSync(fifo)
 })
 
+ringTest('what is submitted behind a drain begins when all of its chain has ended', async t => {
+  const fifo = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
+  const ended: string[] = []
+  const chain = ring.batch([ops.nop().hardlink(), ops.read(fifo, Buffer.alloc(1)).drain()]).then(() => ended.push('chain'))
+  const behind = ring.submit(ops.nop()).then(() => ended.push('behind'))
+  const second = ring.submit(ops.nop().drain()).then(() => ended.push('second drain'))
+  await turns(5)
+  t.same(ended, [], 'the chain waits for a byte, and all else for the chain')
+  writeSync(fifo, 'x')
+  await Promise.all([chain, behind, second])
+  t.same(ended, ['chain', 'behind', 'second drain'])
+  closeSync(fifo)
+})
+
 ringTest('a drain in the midst of a chain holds nothing back that comes behind what comes behind the chain', async t => {
   const fifo = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
   t.same(await resultsOf([ops.nop().hardlink(), ops.nop().drain()]), [0, 0])

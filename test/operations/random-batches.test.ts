@@ -4,9 +4,10 @@ import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { ops, Ring } from '../../lib/index.js'
-import type { Completion, Operation } from '../../lib/index.js'
+import type { Completion, Operation, RingOptions } from '../../lib/index.js'
 import { makeFifo } from '../helpers/files.js'
 import { patience } from '../helpers/patience.js'
+import { refused, ringModes } from '../helpers/ring-modes.js'
 import { assertUnused, kernelBefore, notUring, ringTest } from '../helpers/ring-state.js'
 import { patterned, seededFor } from '../helpers/seeded.js'
 import type { Seeded } from '../helpers/seeded.js'
@@ -14,11 +15,8 @@ import { turns } from '../helpers/stream-events.js'
 
 const [ENOENT, EINTR, EBADF, ETIME, ECANCELED] = [-2, -4, -9, -62, -125]
 const content = patterned(8192)
-/**
- * Before Linux 6.0 a cancel waits behind a drain, for what it is to end; before 5.19 descriptors are looked up as a chain is
- * submitted, so that a wrong one tells EBADF whatever became of those before it.
- */
-const modern = !kernelBefore(6) || Boolean(notUring)
+/** Before Linux 5.19 descriptors are looked up as a chain is submitted, so that a wrong one tells EBADF whatever became of those before it. */
+const modern = !kernelBefore(5, 19) || Boolean(notUring)
 /** Pieces of a write that is two to the kernel. */
 const manyPieces = 1100
 
@@ -51,7 +49,7 @@ class Program {
         member.link = left <= 0 || i === length ? 'none' : this.random.pick(['soft', 'hard'] as const)
         if (member.link === 'soft') member.operation.link()
         if (member.link === 'hard') member.operation.hardlink()
-        if (modern && this.random.between(0, 9) === 0) member.operation.drain()
+        if (this.random.between(0, 9) === 0) member.operation.drain()
         if (this.random.between(0, 5) === 0) member.operation.async()
         members.push(member)
       }
@@ -114,9 +112,9 @@ function fault(members: Member[], completions: Completion[], disturbed: boolean,
   return null
 }
 
-async function round(t: Test, random: Seeded, files: Files): Promise<void> {
+async function round(t: Test, random: Seeded, files: Files, modes: readonly RingOptions[]): Promise<void> {
   const entries = 2 ** random.between(0, 6)
-  const ring = new Ring({ entries, cqEntries: entries * random.pick([1, 2, 4]) + 1 })
+  const ring = new Ring({ ...random.pick(modes), entries, cqEntries: entries * random.pick([1, 2, 4]) + 1 })
   const program = new Program(random, files)
   const all = Array.from({ length: random.between(1, 8) }, async () => {
     await turns(random.between(0, 3))
@@ -153,9 +151,11 @@ ringTest('random batches that are ended at random moments settle as they may', a
   const rounds = Number(process.env.TEST_ROUNDS ?? Math.ceil(60 / patience))
   const fifo = openSync(makeFifo(join(directory, 'fifo')), 'r+')
   const source = openSync(join(directory, 'source'), 'r')
+  const modes: RingOptions[] = [{}]
+  for (const options of Object.values(ringModes)) if (await refused(options) === false) modes.push(options)
   for (let i = 0; i < rounds; i++) {
     const target = openSync(join(directory, 'target'), 'w+')
-    await round(t, random, { source, target, fifo })
+    await round(t, random, { source, target, fifo }, modes)
     closeSync(target)
   }
   for (const fd of [fifo, source]) closeSync(fd)

@@ -5,7 +5,7 @@ import { createUringReadStream, createUringWriteStream, ops, Ring } from '../../
 import { runChild } from '../helpers/child.js'
 import { digestOf, makeFifo, makeFile } from '../helpers/files.js'
 import { readPieces, refused, ringModes, ringThreads, ringThreadsGone } from '../helpers/ring-modes.js'
-import { kernelBefore, ringTest } from '../helpers/ring-state.js'
+import { ringTest } from '../helpers/ring-state.js'
 import { closing, turns } from '../helpers/stream-events.js'
 
 const user = new URL('./fixtures/use-and-leave.js', import.meta.url)
@@ -86,7 +86,7 @@ for (const [mode, options] of Object.entries(ringModes)) {
     await t.rejects(batch, { name: 'AbortError', code: 'ABORT_ERR' })
     closeSync(fifo)
     await ring.close()
-  }, skip || (kernelBefore(6) && 'before Linux 6.0 a cancel waits behind a drain'))
+  }, skip)
 
   for (const how of ['closed', 'left open']) {
     t.test(`${mode}: a process ends by itself with its ring ${how}`, { skip }, async t => {
