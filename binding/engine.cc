@@ -37,11 +37,10 @@ bool Engine::staged() const {
 int Engine::submit() {
   if (!cancels_.empty()) stage_cancel();
   while (staged() || ring_.unsubmitted() > 0) {
-    while (staged() && !held_back() && take_chain()) {
+    while (staged() && take_chain()) {
     }
     const uint32_t before = ring_.unsubmitted();
-    if (before == 0 && held_back()) return 0;  // when something ends, this is called again
-    if (before == 0) {                         // the kernel's thread is behind
+    if (before == 0) {  // the kernel's thread is behind
       const int error = ring_.room() == 0 ? ring_.wait_for_room() : ring_.wait_until_taken();
       if (error < 0) return error;
       continue;
@@ -56,14 +55,6 @@ int Engine::submit() {
   return 0;
 }
 
-// A drain begins when all that was before it has ended, and what is behind it when it has. The kernel would hold back
-// cancels as well, of what the drain waits for too; and those without an entry (IORING_REGISTER_SYNC_CANCEL, 6.0) were
-// seen not to find what an SQ thread had submitted (6.18).
-bool Engine::held_back() const {
-  if (in_flight_ == 0) return false;
-  return drain_taken_ || descriptor(shared_.header[Shared::taken]).flags & IOSQE_IO_DRAIN;
-}
-
 // Links end where a submission ends, so the kernel must be given a chain at once. lib/ring.ts stages none
 // that is longer than the queue. False when what was filled before must be submitted first.
 bool Engine::take_chain() {
@@ -72,7 +63,6 @@ bool Engine::take_chain() {
   // A polling thread that serves several rings takes 8 entries of each in turn, and ends links there: a
   // chain must be the first that it finds (lib/engine-uring.ts allows none longer than 8).
   if (length > 1 && !ring_.all_taken()) return false;
-  drain_taken_ = descriptor(shared_.header[Shared::taken]).flags & IOSQE_IO_DRAIN;
   for (uint32_t i = 0; i < length; i++) take(*ring_.get_sqe());
   return true;
 }

@@ -76,7 +76,7 @@ class Engine {
   BufferArena& arena() { return arena_; }
   FileTable& files() { return files_; }
   RegisteredBuffers& buffers() { return buffers_; }
-  Descriptor& descriptor(uint32_t index) const {
+  Descriptor& descriptor(uint32_t index) {
     return shared_.descriptors[index & shared_.descriptors_mask];
   }
   // Memory for the vector of the operation staged in this slot.
@@ -107,7 +107,6 @@ class Engine {
     CopyLane* lane = nullptr;         // or the one that it is either of
   };
 
-  bool held_back() const;
   bool take_chain();
   uint32_t chain_length();
   void take(io_uring_sqe& sqe);
@@ -137,7 +136,6 @@ class Engine {
   bool draining_ = false;
   uint32_t in_flight_ = 0;
   uint32_t lanes_ = 0;
-  bool drain_taken_ = false;  // what was taken last, and all before it has ended
 };
 
 }  // namespace uring

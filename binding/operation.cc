@@ -88,8 +88,7 @@ bool prepare(io_uring_sqe& sqe, const Descriptor& descriptor, uint32_t extra,
   const Prepare prepare_operation = prepare_function(descriptor.opcode);
   if (prepare_operation == nullptr) return false;
   sqe.opcode = descriptor.opcode;
-  // The engine sees to drains.
-  sqe.flags = descriptor.flags & ~(Descriptor::arena_memory | IOSQE_IO_DRAIN);
+  sqe.flags = descriptor.flags & ~Descriptor::arena_memory;
   sqe.fd = descriptor.fd;
   prepare_operation(sqe, descriptor, extra);
   if (descriptor.flags & Descriptor::arena_memory) use_arena(sqe, arena);

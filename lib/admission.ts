@@ -1,6 +1,7 @@
 /** Admission: what may be in flight at once, and who waits. */
 import { createEngine } from './create-engine.js'
 import type { Engine, EngineKind, EngineOwner, EngineStats, Request } from './engine.js'
+import { IOSQE_IO_DRAIN } from './engine.js'
 import { invalidState } from './errors.js'
 import { completed, submitted, Watch } from './monitor.js'
 import type { RingOptions } from './options.js'
@@ -57,6 +58,8 @@ export abstract class Admission implements EngineOwner {
   /** @internal */
   protected readonly watch = new Watch(this)
   #pressure = false
+  /** What is in flight is a drain. */
+  #draining = false
   /** Requests wait in the queue, or did until a moment ago. */
   #crowded = false
   #shrinks = 0
@@ -88,15 +91,25 @@ export abstract class Admission implements EngineOwner {
     this.engine.crowded(crowded)
   }
 
-  /** A chain counts only what is in flight: it may need more places than reads ahead have left, and nobody may ever take those. */
-  #fits({ chain }: Request): boolean {
+  /**
+   * A drain begins when nothing else is in flight, and all else when it has ended. Behind those of the kernel its cancels wait,
+   * too, also of what they wait for; and those without an entry (IORING_REGISTER_SYNC_CANCEL, 6.0) were seen not to find what an
+   * SQ thread had submitted (6.18).
+   * A chain counts only what is in flight: it may need more places than reads ahead have left, and nobody may ever take those.
+   */
+  #fits({ chain, flags }: Request): boolean {
+    if (this.#behindDrain || (this.#inFlight > 0 && (flags & IOSQE_IO_DRAIN) !== 0)) return false
     const { capacity } = this.engine
     return chain === null ? this.#inFlight + this.#ready < capacity : this.#inFlight + chain.length <= capacity
   }
 
+  get #behindDrain(): boolean {
+    return this.#draining && this.#inFlight > 0
+  }
+
   /** Whether what is started now has to wait. @internal */
   get full(): boolean {
-    return this.queue.first !== null || this.#inFlight + this.#ready >= this.engine.capacity
+    return this.queue.first !== null || this.#behindDrain || this.#inFlight + this.#ready >= this.engine.capacity
   }
 
   /**
@@ -105,7 +118,7 @@ export abstract class Admission implements EngineOwner {
    * @internal
    */
   tryStart(request: Request): boolean {
-    if (this.queue.first !== null || this.#pressure) return false
+    if (this.queue.first !== null || this.#behindDrain || this.#pressure) return false
     const { capacity } = this.engine
     if (this.#inFlight + this.#ready >= Math.min(capacity * highWater, capacity - 1)) {
       this.#press()
@@ -117,6 +130,8 @@ export abstract class Admission implements EngineOwner {
 
   #admit(request: Request): void {
     const { chain } = request
+    if (this.#inFlight === 0) this.#draining = (request.flags & IOSQE_IO_DRAIN) !== 0
+    request.flags &= ~IOSQE_IO_DRAIN
     if (chain === null) this.#give(request)
     else this.#giveChain(chain)
     // Subscribers may do as they like, also submit and cancel: not in the midst of a chain.

@@ -75,9 +75,8 @@ export class Operation extends Request {
   }
 
   /**
-   * Begins only when every operation that was submitted to the ring before has ended; what is submitted behind it, `ops.cancel`
-   * too, begins when it has ended itself. A signal ends what it waits for. Kept by the library rather than by the kernel, which
-   * holds back its cancels as well: each drain costs an entry into the kernel of its own.
+   * Begins only when every operation that was submitted to the ring before has ended; what is submitted behind it begins when it
+   * has ended itself. Cancels and signals wait for neither. Kept by the library: the kernel's own drains hold back its cancels.
    */
   drain(): this {
     return this._flag(IOSQE_IO_DRAIN)

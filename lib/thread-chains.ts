@@ -1,6 +1,6 @@
-/** The order that links and drains ask for, where the kernel does not see to it. */
+/** The order that links ask for, where the kernel does not see to it. */
 import type { Request } from './engine.js'
-import { IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode } from './engine.js'
+import { IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode } from './engine.js'
 import { bytesIn } from './vectors.js'
 
 /** Requests that run one after the other; most are alone. */
@@ -19,10 +19,6 @@ export class ThreadChains {
   /** Where the next request belongs, if the last one has a link. */
   #open: Chain | null = null
   readonly #chains = new Map<Request, Chain>()
-  /** Behind a drain, or one itself; in order. */
-  readonly #waiting: Chain[] = []
-  #draining: Chain | null = null
-  #running = 0
 
   /**
    * @param run begins a request, together with the linked timeout behind it
@@ -39,21 +35,7 @@ export class ThreadChains {
     chain.requests.push(request)
     this.#chains.set(request, chain)
     this.#open = (request.flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK)) !== 0 ? chain : null
-    if (this.#open !== null) return // all of it has to be known: a drain in it is one of the whole
-    this.#waiting.push(chain)
-    this.#begin()
-  }
-
-  #begin(): void {
-    while (this.#waiting.length > 0 && this.#draining === null) {
-      const [first] = this.#waiting
-      const drains = first.requests.some(({ flags }) => (flags & IOSQE_IO_DRAIN) !== 0)
-      if (drains && this.#running > 0) return
-      this.#waiting.shift()
-      if (drains) this.#draining = first
-      this.#running++
-      this.#run(first)
-    }
+    if (this.#open === null) this.#run(chain) // all of it has to be known: the first may have a linked timeout
   }
 
   #run(chain: Chain): void {
@@ -73,16 +55,13 @@ export class ThreadChains {
   /** Whether it has begun. */
   runs(request: Request): boolean {
     const chain = this.#chains.get(request)!
-    return chain.requests[chain.at] === request && !this.#waiting.includes(chain) && this.#open !== chain
+    return chain.requests[chain.at] === request
   }
 
   /** Takes one that has not begun out, with all that is linked behind it. */
   remove(request: Request): void {
     const chain = this.#chains.get(request)!
     this.#cut(chain, chain.requests.indexOf(request))
-    if (chain.requests.length > 0) return
-    this.#waiting.splice(this.#waiting.indexOf(chain), 1)
-    this.#begin()
   }
 
   #cut(chain: Chain, from: number): void {
@@ -103,10 +82,7 @@ export class ThreadChains {
       this.limited(limit)
     }
     if (breaks(request, result)) this.#cut(chain, chain.at)
-    if (chain.at < chain.requests.length) return this.#run(chain)
-    this.#running--
-    if (this.#draining === chain) this.#draining = null
-    this.#begin()
+    if (chain.at < chain.requests.length) this.#run(chain)
   }
 }
 

@@ -116,22 +116,6 @@ TEST("what is asked to end many times while it cannot is asked for once at a tim
   check_all_cancelled(engine, {1});
 }
 
-TEST("what a drain waits for is cancelled all the same") {
-  DrivenEngine engine;
-  EndlessReads reads(engine);
-  reads.stage(0);
-  reads.stage(1);
-  engine.stage(test::with_flags(test::nop(2), IOSQE_IO_DRAIN));
-  CHECK_EQUAL(engine->submit(), 0);
-  engine->cancel(1);
-  check_all_cancelled(engine, {1});
-  engine->cancel(0);
-  const auto rest = engine.gather(2);
-  CHECK_EQUAL(rest[0].result, -ECANCELED);
-  CHECK_EQUAL(rest[1].result, 0);
-  CHECK(engine->idle());
-}
-
 TEST("a cancel concerns its operation alone") {
   DrivenEngine engine;
   EndlessReads reads(engine);

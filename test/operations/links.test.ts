@@ -96,6 +96,28 @@ ringTest('what is submitted behind a drain begins when all of its chain has ende
   closeSync(fifo)
 })
 
+ringTest('a drain that waits, and what waits behind it, is ended by signals, and what it waits for by a cancel', async t => {
+  const fifo = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
+  const read = ring.submit(ops.read(fifo, Buffer.alloc(1)))
+  const [first, second] = [new AbortController(), new AbortController()]
+  const drain = ring.submit(ops.nop().drain(), { signal: first.signal })
+  const behind = ring.submit(ops.nop(), { signal: second.signal })
+  second.abort()
+  await t.rejects(behind, { name: 'AbortError' })
+  first.abort()
+  await t.rejects(drain, { name: 'AbortError' })
+  t.same(await ring.submit(ops.nop()), { result: 0, flags: 0 }, 'nothing is held back any more')
+  writeSync(fifo, 'x')
+  t.equal((await read).result, 1)
+  const endless = ops.timeout(600_000)
+  const [ended, drained] = [ring.submit(endless), ring.submit(ops.nop().drain())]
+  const cancel = ring.submit(ops.cancel(endless))
+  await t.rejects(ended, { code: 'ECANCELED' })
+  t.equal((await drained).result, 0)
+  t.equal((await cancel).result, 0)
+  closeSync(fifo)
+})
+
 ringTest('a drain in the midst of a chain holds nothing back that comes behind what comes behind the chain', async t => {
   const fifo = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
   t.same(await resultsOf([ops.nop().hardlink(), ops.nop().drain()]), [0, 0])
