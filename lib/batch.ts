@@ -1,5 +1,5 @@
 /** Operations that are submitted together, and awaited together. */
-import { IOSQE_IO_DRAIN } from './engine.js'
+import { IOSQE_ASYNC, IOSQE_IO_DRAIN, Opcode } from './engine.js'
 import { abortError, errnoOf } from './errors.js'
 import type { Completion, Operation } from './operation.js'
 
@@ -54,13 +54,16 @@ export function endOfChain(operations: readonly Operation[], head: number): numb
 }
 
 /**
- * Tells each member of its chain. A drain in its midst is one of the whole, and the kernel would make one of whatever comes
+ * Tells each member of its chain. What a worker of the kernel's begins, as it goes on in a chain, is limited only once it does not
+ * block there any more (6.18: the timeout of a read of an empty pipe behind a write never ended): what was to be a worker's from
+ * the start is polled for instead, where it can be. A drain in its midst is one of the whole, and the kernel would make one of whatever comes
  * behind the chain, too, a cancel for instance: the first one has it alone.
  */
 export function hang(chain: Operation[]): void {
   let drain = 0
-  for (const each of chain) {
+  for (const [place, each] of chain.entries()) {
     each.chain = chain
+    if (place > 1 && each.opcode === Opcode.linkTimeout) chain[place - 1].flags |= IOSQE_ASYNC
     drain |= each.flags & IOSQE_IO_DRAIN
     each.flags &= ~IOSQE_IO_DRAIN
   }

@@ -248,6 +248,8 @@ export const ops = {
   /**
    * Cancels the operation before it in a batch, which must be linked to it, after so many milliseconds, and ends with -ETIME
    * then; with -EALREADY where that could not be stopped (on threads only a timeout can); with -ECANCELED when it was in time.
+   * Kernels of today (seen on 6.18) do not stop what blocks in one of their workers, as a splice from an empty pipe does; a
+   * `signal` ends that.
    */
   linkTimeout: (milliseconds: number, { absolute = false } = {}): Operation =>
     timeoutOf(Opcode.linkTimeout, milliseconds, absolute, 0)

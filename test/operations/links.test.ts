@@ -173,6 +173,16 @@ ringTest('a linked timeout cancels what it is linked to, and not what ends in ti
   closeSync(fifo)
 }, notUring)
 
+ringTest('a linked timeout limits what is linked behind the work of one of the kernel\'s workers', async t => {
+  const fifo = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
+  const file = openSync(join(t.testdir(), 'file'), 'w+')
+  for (const before of [() => ops.nop().async(), () => ops.write(file, patterned(500), 0), () => ops.timeout(0)]) {
+    const chain = [before().hardlink(), ops.linkTimeout(600_000).hardlink(), ops.read(fifo, Buffer.alloc(1)).link(), ops.linkTimeout(5).link(), ops.nop()]
+    t.same((await resultsOf(chain)).slice(2), [ECANCELED, ETIME, ECANCELED])
+  }
+  for (const fd of [fifo, file]) closeSync(fd)
+}, notUring)
+
 ringTest('a linked timeout limits the one before it, and its chain goes on behind what ended in time', async t => {
   const limited = (operation: Operation, ms: number): Operation[] => [operation.link(), ops.linkTimeout(ms).link(), ops.nop()]
   t.same(await resultsOf(limited(ops.timeout(600_000), 5)), [ECANCELED, ETIME, ECANCELED])
