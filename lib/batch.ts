@@ -1,5 +1,6 @@
 /** Operations that are submitted together, and awaited together. */
-import { IOSQE_ASYNC, IOSQE_IO_DRAIN, Opcode } from './engine.js'
+import { LinkTimeoutOperation } from './control-operations.js'
+import { IOSQE_ASYNC, IOSQE_IO_DRAIN } from './engine.js'
 import { abortError, errnoOf } from './errors.js'
 import type { Completion, Operation } from './operation.js'
 
@@ -54,16 +55,18 @@ export function endOfChain(operations: readonly Operation[], head: number): numb
 }
 
 /**
- * Tells each member of its chain. What a worker of the kernel's begins, as it goes on in a chain, is limited only once it does not
- * block there any more (6.18: the timeout of a read of an empty pipe behind a write never ended): what was to be a worker's from
- * the start is polled for instead, where it can be. A drain in its midst is one of the whole, and the kernel would make one of whatever comes
- * behind the chain, too, a cancel for instance: the first one has it alone.
+ * Tells each member of its chain. Where a worker of the kernel's goes on with a chain, it does not stop for a linked timeout
+ * while it blocks (6.18: a read of an empty pipe behind a write never ended): what was to be a worker's from the start is
+ * polled for instead, where it can be. A drain in the midst is one of the whole: the first one has it for all.
  */
 export function hang(chain: Operation[]): void {
   let drain = 0
   for (const [place, each] of chain.entries()) {
     each.chain = chain
-    if (place > 1 && each.opcode === Opcode.linkTimeout) chain[place - 1].flags |= IOSQE_ASYNC
+    if (place > 0 && each instanceof LinkTimeoutOperation) {
+      each.limited = chain[place - 1]
+      if (place > 1) each.limited.flags |= IOSQE_ASYNC
+    }
     drain |= each.flags & IOSQE_IO_DRAIN
     each.flags &= ~IOSQE_IO_DRAIN
   }

@@ -28,8 +28,8 @@ export interface FileFunctions {
 /** How long a busy descriptor is left alone. */
 const retryMs = 5
 
-const [EALREADY, ECANCELED, EFAULT, EFBIG, ENOENT, ENOSYS] =
-  ['EALREADY', 'ECANCELED', 'EFAULT', 'EFBIG', 'ENOENT', 'ENOSYS'].map(errnoOf)
+const [EALREADY, ECANCELED, EFAULT, EFBIG, EINVAL, ENOENT, ENOSYS] =
+  ['EALREADY', 'ECANCELED', 'EFAULT', 'EFBIG', 'EINVAL', 'ENOENT', 'ENOSYS'].map(errnoOf)
 
 export class ThreadsEngine implements Engine {
   readonly kind = 'threads'
@@ -115,6 +115,8 @@ export class ThreadsEngine implements Engine {
         return void setImmediate(done, null, 0)
       case Opcode.timeout:
         return this.#timers.timeout(request, done)
+      case Opcode.linkTimeout: // one that follows nothing
+        return void setImmediate(done, null, EINVAL)
       case Opcode.cancel:
         return void setImmediate(done, null, this.#cancel(this.#inFlight.get(request.address)))
       case Opcode.openat:

@@ -279,38 +279,3 @@ export class StatOperation extends Operation {
     return parseStatx(this.second!)
   }
 }
-
-const ETIME = -62
-
-/** Ends another operation early. */
-export class CancelOperation extends Operation {
-  private readonly _target: Operation
-
-  constructor(target: Operation) {
-    super(Opcode.cancel, 'cancel')
-    this._target = target
-  }
-
-  override admitted(): void {
-    this.address = this._target.ring === this.ring ? (this._target.waiter ?? this._target).slot : -1
-  }
-
-  /**
-   * In a full ring it would wait for what it is to end. The engine keeps a place for cancels of its own, which tell
-   * nobody what they found.
-   */
-  hurry(ring: Ring): void {
-    const target = this._target.waiter ?? this._target
-    const first = target.chain?.[0] ?? target
-    if (this._target.ring !== ring || (target.slot < 0 && !first.queued)) return
-    this.opcode = Opcode.nop
-    process.nextTick(() => ring.cancel(target)) // callbacks are never called by a submission
-  }
-}
-
-/** A timeout that has elapsed has not failed. */
-export class TimeoutOperation extends Operation {
-  override failure(result: number): Error | null {
-    return result === ETIME && this.aborted === null ? null : super.failure(result)
-  }
-}

@@ -1,5 +1,6 @@
 /** Builders of single operations, for `Ring.submit` and `Ring.batch`. */
 import type { FixedBuffer } from './buffers.js'
+import { CancelOperation, LinkTimeoutOperation, TimeoutOperation } from './control-operations.js'
 import {
   AT_EMPTY_PATH, AT_REMOVEDIR, cString, currentPosition, FSYNC_DATASYNC, IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode
 } from './engine.js'
@@ -7,7 +8,7 @@ import { invalidArgType, outOfRange } from './errors.js'
 import { HeapBuffer } from './heap-buffer.js'
 import { inPieces } from './long-operation.js'
 import { O_CLOEXEC, fileMode, openFlags } from './open-flags.js'
-import { CancelOperation, Operation, ReadOperation, ReadVectorOperation, StatOperation, TimeoutOperation, WriteOperation } from './operation.js'
+import { Operation, ReadOperation, ReadVectorOperation, StatOperation, WriteOperation } from './operation.js'
 import type { Memory } from './memory.js'
 import type { PathLike } from './path.js'
 import { validPath } from './path.js'
@@ -81,11 +82,10 @@ const opFlagsMax = 0xffff
 /** Flags of timeouts: the time is absolute (CLOCK_MONOTONIC). */
 const IORING_TIMEOUT_ABS = 1
 
-function timeoutOf(opcode: number, milliseconds: number, absolute: boolean, count: number): Operation {
+function withTime<T extends TimeoutOperation>(operation: T, milliseconds: number, absolute: boolean, count = 0): T {
   if (typeof milliseconds !== 'number') validateInteger(milliseconds, 'milliseconds', 0)
   if (!(milliseconds >= 0 && milliseconds <= Number.MAX_SAFE_INTEGER)) throw outOfRange('milliseconds', '>= 0', milliseconds)
   validateInteger(count, 'count', 0, u32Max)
-  const operation = new TimeoutOperation(opcode, 'timeout')
   const seconds = Math.floor(milliseconds / 1000)
   const time = new BigInt64Array([BigInt(seconds), BigInt(Math.round((milliseconds - seconds * 1000) * 1e6))])
   operation.memory = new Uint8Array(time.buffer)
@@ -233,7 +233,7 @@ export const ops = {
    * With `absolute` the time is one of CLOCK_MONOTONIC.
    */
   timeout: (milliseconds: number, { absolute = false, count = 0 } = {}): Operation =>
-    timeoutOf(Opcode.timeout, milliseconds, absolute, count),
+    withTime(new TimeoutOperation(Opcode.timeout, 'timeout'), milliseconds, absolute, count),
   /**
    * Ends an operation early that was submitted to the same ring. Its own completion tells when it has ended: with
    * ECANCELED (EINTR from a worker of the kernel's, as `async()` asks for), or as if nothing had been asked. Fails with
@@ -252,7 +252,7 @@ export const ops = {
    * `signal` ends that.
    */
   linkTimeout: (milliseconds: number, { absolute = false } = {}): Operation =>
-    timeoutOf(Opcode.linkTimeout, milliseconds, absolute, 0)
+    withTime(new LinkTimeoutOperation(Opcode.linkTimeout, 'timeout'), milliseconds, absolute)
 }
 
 export { IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK }

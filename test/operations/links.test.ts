@@ -10,6 +10,7 @@ import { turns, until } from '../helpers/stream-events.js'
 const ring = Ring.shared()
 const ECANCELED = -125
 const EALREADY = -114
+const EINVAL = -22
 const EBADF = -9
 const ENOTDIR = -20
 const ETIME = -62
@@ -182,6 +183,10 @@ ringTest('a linked timeout limits what is linked behind the work of one of the k
   }
   for (const fd of [fifo, file]) closeSync(fd)
 }, notUring)
+
+ringTest('a linked timeout that follows nothing is refused', async t => {
+  t.same(await resultsOf([ops.linkTimeout(1), ops.nop()]), [EINVAL, 0])
+})
 
 ringTest('a linked timeout limits the one before it, and its chain goes on behind what ended in time', async t => {
   const limited = (operation: Operation, ms: number): Operation[] => [operation.link(), ops.linkTimeout(ms).link(), ops.nop()]

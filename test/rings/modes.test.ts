@@ -6,8 +6,10 @@ import { runChild } from '../helpers/child.js'
 import { digestOf, makeFifo, makeFile } from '../helpers/files.js'
 import { readPieces, refused, ringModes, ringThreads, ringThreadsGone } from '../helpers/ring-modes.js'
 import { ringTest } from '../helpers/ring-state.js'
+import { seededFor } from '../helpers/seeded.js'
 import { closing, turns } from '../helpers/stream-events.js'
 
+const [EINTR, ETIME, EALREADY, ECANCELED] = [-4, -62, -114, -125]
 const user = new URL('./fixtures/use-and-leave.js', import.meta.url)
 const terminator = new URL('./fixtures/terminate-ring-workers.js', import.meta.url)
 
@@ -74,6 +76,24 @@ for (const [mode, options] of Object.entries(ringModes)) {
     closeSync(fifo)
     await ring.close()
   }, skip)
+
+  ringTest(`${mode}: linked timeouts end what they limit, wherever that is on its way`, async t => {
+    const fifo = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
+    const ring = new Ring({ ...options, entries: 8, cqEntries: 64 })
+    const random = seededFor(t)
+    const others: number[][] = []
+    for (let round = 0; round < 20; round++) {
+      const limited = Array.from({ length: 20 }, () =>
+        ring.batch([ops.read(fifo, Buffer.alloc(1)).async().link(), ops.linkTimeout(random.between(0, 3))]))
+      for (const [read, timeout] of await Promise.all(limited)) {
+        const known = [ECANCELED, EINTR].includes(read.result) && [ETIME, EALREADY].includes(timeout.result)
+        if (!known) others.push([read.result, timeout.result])
+      }
+    }
+    t.same(others, [])
+    closeSync(fifo)
+    await ring.close()
+  }, skip || (options.entries === 1 && 'no chain fits'))
 
   ringTest(`${mode}: a signal ends what a drain waits for, and what waits behind it`, async t => {
     const fifo = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
