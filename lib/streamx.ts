@@ -1,4 +1,5 @@
 /** The same two streams over streamx: `import { createUringReadStream } from 'uring-streams/streamx'`. */
+import type { ReadableEvents } from 'streamx'
 import { Readable, Writable } from 'streamx'
 import type { Lease } from './buffers.js'
 import { leaseOf } from './buffers.js'
@@ -34,11 +35,17 @@ class Lent {
   }
 }
 
+/** Chunks are Buffers, or with `setEncoding` strings. As those of node:stream they need no cast; streamx's are `unknown`. */
+interface ReadEvents extends ReadableEvents { data: [chunk: any] }
+export interface UringReadStream {
+  [Symbol.asyncIterator](): AsyncIterator<any>
+}
+
 /**
  * Reads a file as a streamx Readable. It keeps nothing in streamx's own queue beyond one chunk: the window is the
  * queue. `destroy` cancels what is in flight; 'close' comes when the file is closed.
  */
-export class UringReadStream extends Readable {
+export class UringReadStream extends Readable<ReadEvents> {
   private readonly _source: FileSource
   /** What the source knows of this stream, weakly. */
   private readonly _controller: SourceController

@@ -12,6 +12,14 @@ export function mistaken(readable: UringReadStream, writable: UringWriteStream):
   return [nodeReadable, nodeWritable]
 }
 
+export async function sizes(readable: UringReadStream): Promise<number[]> {
+  const lengths: number[] = []
+  readable.on('data', chunk => lengths.push(chunk.length)).on('data', (chunk: Buffer) => lengths.push(chunk.length))
+  for await (const chunk of readable) lengths.push(chunk.length)
+  const piped: Writable = readable.pipe(process.stdout)
+  return piped.writable ? lengths : []
+}
+
 t.test('the streams of streamx do not pretend to be node:stream\'s', async t => {
   const streams = [createUringReadStream('/dev/null'), createUringWriteStream('/dev/null')]
   t.notOk(streams[0] instanceof Readable)
