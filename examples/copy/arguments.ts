@@ -156,8 +156,14 @@ function parsed(args: string[]) {
       }
     })
   } catch (error) {
-    throw new UsageError((error as Error).message)
+    throw new UsageError(inShort((error as Error).message))
   }
+}
+
+/** One line: what follows in Node's words is how to write values and paths that begin with '-', at length. */
+function inShort(message: string): string {
+  const [first] = message.split(/\.\s/)
+  return first.replace(/argument is ambiguous$/, 'argument missing').replace(/^Unknown option .*/s, '$& (after -- it is a path)')
 }
 
 function parseBytes(option: string, text: string, max: number): number {

@@ -10,10 +10,10 @@ export function fileOptions(options: FileChoices): FileChoices {
 }
 
 /** What to tell of a failure: the file that could not be read or written, and what to do. */
-export function explained(error: Error & { code?: string, notRemoved?: Error }): Error {
-  const { code, notRemoved } = error
+export function explained(error: NodeJS.ErrnoException & { notRemoved?: Error }): Error {
+  const { code, syscall, notRemoved } = error
   const { message } = error.cause instanceof Error ? error.cause : error
-  const help = code === 'EEXIST' ? ' (--force overwrites it)' : ''
+  const help = code === 'EEXIST' ? ' (--force overwrites it)' : code === 'EISDIR' && syscall === 'read' ? ' (--recursive copies it)' : ''
   const rest = notRemoved === undefined ? '' : ` (the partial target is still there: ${notRemoved.message})`
   return Object.assign(new Error(message + help + rest), { code })
 }

@@ -2,8 +2,10 @@
 import type { Stats } from 'node:fs'
 import { lstatSync } from 'node:fs'
 import { lstat, readdir, realpath, stat } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { dirname, sep } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { errnoError } from '../../lib/errors.js'
 import type { CopyOptions } from './arguments.js'
 import { statIfThere } from './copy.js'
 import { failure } from './failure.js'
@@ -47,7 +49,7 @@ async function add(tree: Tree, source: string, target: string, recursive: boolea
   // Links are copied as links, but only of a tree; else they are followed.
   const stats = await (recursive ? lstat(source) : stat(source)).catch(error => { throw named(error, source) })
   if (stats.isDirectory()) {
-    if (!recursive) throw failure('EISDIR', `EISDIR: illegal operation on a directory, read '${source}' (--recursive copies it)`)
+    if (!recursive) throw errnoError(-constants.errno.EISDIR, 'read', source)
     await refuseInside(source, target)
     return { source, target, stats }
   }

@@ -38,9 +38,11 @@ t.test('what makes no sense is refused with a word on why', async t => {
   refused(['a'], 'SOURCE and TARGET are needed; paths given: 1')
   refused(['a', '', 'c'], 'an empty string is no path')
   refused(['', 'b'], 'an empty string is no path')
-  refused(['--fast', 'a', 'b'], /--fast/)
-  refused(['--force=yes', 'a', 'b'], /--force/)
-  refused(['a', 'b', '--depth'], /--depth/)
+  refused(['--fast', 'a', 'b'], 'Unknown option \'--fast\' (after -- it is a path)')
+  refused(['-rx', 'a', 'b'], 'Unknown option \'-x\' (after -- it is a path)')
+  refused(['--force=yes', 'a', 'b'], 'Option \'-f, --force\' does not take an argument')
+  refused(['a', 'b', '--depth'], 'Option \'--depth <value>\' argument missing')
+  refused(['--depth', '-1', 'a', 'b'], 'Option \'--depth\' argument missing')
   for (const depth of ['0', '1025', '-1', '1.5', 'many', '']) {
     refused([`--depth=${depth}`, 'a', 'b'], `--depth takes a whole number from 1 to 1024, not '${depth}'`)
   }

@@ -149,7 +149,7 @@ t.test('a source that is not there, or is a directory, is one plain line, and no
     t.equal(missing.stderr, `uring-copy: ENOENT: no such file or directory, open '${at('missing')}'\n`)
     const folder = await copy(['-q', force, at('folder'), target])
     t.equal(folder.code, 1)
-    t.equal(folder.stderr, `uring-copy: EISDIR: illegal operation on a directory, read '${at('folder')}'\n`)
+    t.equal(folder.stderr, `uring-copy: EISDIR: illegal operation on a directory, read '${at('folder')}' (--recursive copies it)\n`)
   }
   t.notOk(existsSync(at('new')))
   t.equal(readFileSync(at('target'), 'utf8'), 'precious')
