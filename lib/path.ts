@@ -1,13 +1,19 @@
 /** Paths as callers give them. */
 import { fileURLToPath } from 'node:url'
+import { types } from 'node:util'
 import { invalidArgType, invalidArgValue } from './errors.js'
 
 export type PathLike = string | Buffer | URL
 
+/** As node:fs knows them: those of another realm (a vm context, jest, jsdom) are instances of classes of their own. */
+function isURL(value: any): value is URL {
+  return Boolean(value?.href && value.protocol && value.auth === undefined && value.path === undefined)
+}
+
 /** A path as node:fs keeps it. @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_INVALID_URL_SCHEME */
 export function validPath(path: unknown): string | Buffer {
-  const plain = path instanceof URL ? fileURLToPath(path) : path
-  if (typeof plain !== 'string' && !(plain instanceof Uint8Array)) {
+  const plain = isURL(path) ? fileURLToPath(path) : path
+  if (typeof plain !== 'string' && !types.isUint8Array(plain)) {
     throw invalidArgType('path', 'of type string or an instance of Buffer or URL', path)
   }
   if (plain.includes('\0' as never) || (typeof plain !== 'string' && plain.includes(0))) {

@@ -2,6 +2,8 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { readFile as fsReadFile, writeFile as fsWriteFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { pathToFileURL } from 'node:url'
+import { runInNewContext } from 'node:vm'
 import type { Test } from 'tap'
 import { readFile, writeFile } from '../../lib/index.js'
 import { ringTest } from '../helpers/ring-state.js'
@@ -25,6 +27,18 @@ ringTest('readFile gives what the file has, whatever its size', async t => {
     t.ok((await readFile(path)).equals(content), `${size} bytes`)
     t.equal(await readFile(path, 'base64'), content.toString('base64'))
   }
+})
+
+ringTest('paths may be of another realm, and a URL of another implementation, as with node:fs', async t => {
+  const path = fileOf(t, 'content')
+  const { href, protocol, hostname, pathname, host } = pathToFileURL(path)
+  const bytes: Buffer = runInNewContext('Uint8Array').from(Buffer.from(path))
+  t.notOk(bytes instanceof Uint8Array)
+  for (const foreign of [bytes, { href, protocol, hostname, pathname, host } as URL]) {
+    t.equal(await fsReadFile(foreign, 'utf8'), 'content')
+    t.equal(await readFile(foreign, 'utf8'), 'content')
+  }
+  await t.rejects(readFile({ href } as URL), { code: 'ERR_INVALID_ARG_TYPE' })
 })
 
 ringTest('readFile of a file that does not tell its size gives all of it', async t => {
