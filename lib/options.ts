@@ -163,10 +163,6 @@ export function validateOneOf(value: unknown, name: string, allowed: readonly st
   }
 }
 
-export function validateView(value: unknown, name: string): void {
-  if (!(value instanceof Uint8Array)) throw invalidArgType(name, 'an instance of Buffer or Uint8Array', value)
-}
-
 export function engineChoice(choice: EngineChoice = 'auto'): EngineChoice {
   validateOneOf(choice, 'options.engine', ['auto', 'uring', 'threads'])
   if (choice !== 'auto') return choice
