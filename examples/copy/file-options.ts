@@ -13,7 +13,14 @@ export function fileOptions(options: FileChoices): FileChoices {
 export function explained(error: NodeJS.ErrnoException & { notRemoved?: Error }): Error {
   const { code, syscall, notRemoved } = error
   const { message } = error.cause instanceof Error ? error.cause : error
-  const help = code === 'EEXIST' ? ' (--force overwrites it)' : code === 'EISDIR' && syscall === 'read' ? ' (--recursive copies it)' : ''
+  const help = remedy(code, syscall)
   const rest = notRemoved === undefined ? '' : ` (the partial target is still there: ${notRemoved.message})`
   return Object.assign(new Error(message + help + rest), { code })
+}
+
+function remedy(code?: string, syscall?: string): string {
+  if (code === 'EEXIST') return ' (--force overwrites it)'
+  if (code === 'EISDIR' && syscall === 'read') return ' (--recursive copies it)'
+  if (syscall === 'ioctl') return ' (--reflink auto copies what cannot be shared)'
+  return ''
 }

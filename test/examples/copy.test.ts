@@ -155,6 +155,14 @@ t.test('a source that is not there, or is a directory, is one plain line, and no
   t.equal(readFileSync(at('target'), 'utf8'), 'precious')
 })
 
+t.test('blocks that cannot be shared are one plain line, which tells what copies them', async t => {
+  const target = join(t.testdir(), 'new')
+  const { code, stderr } = await copy(['-q', '--reflink', 'always', '/proc/version', target]) // another file system, for sure
+  t.equal(code, 1)
+  t.match(stderr, /^uring-copy: [A-Z]+: .*, ioctl '.*new' \(--reflink auto copies what cannot be shared\)\n$/)
+  t.notOk(existsSync(target))
+})
+
 t.test('a target that cannot be made is one plain line', async t => {
   const dir = t.testdir({ source: 'x' })
   const target = join(dir, 'no', 'such', 'folder')
