@@ -33,7 +33,7 @@ int EngineHost::start(const Shared& shared, Napi::Object keep, Napi::Function di
   URING_CHECK(napi_create_reference(env_, keep, 1, &keep_) == napi_ok);
   URING_CHECK(napi_create_reference(env_, dispatch, 1, &dispatch_) == napi_ok);
   const auto name = Napi::String::New(env_, "URINGSTREAMS");
-  URING_CHECK(napi_async_init(env_, nullptr, name, &context_) == napi_ok);
+  URING_CHECK(napi_async_init(env_, keep, name, &context_) == napi_ok);
   URING_CHECK(napi_add_async_cleanup_hook(env_, on_cleanup, this, &hook_) == napi_ok);
   return 0;
 }

@@ -14,7 +14,7 @@ class EngineHost {
   // Null with -errno in `error` where the kernel refuses.
   static EngineHost* open(Napi::Env env, const RingOptions& options, int& error);
 
-  // Starts the engine on memory that `keep` holds alive until close.
+  // Starts the engine on memory that `keep` holds alive until close; async_hooks know the engine by that object.
   int start(const Shared& shared, Napi::Object keep, Napi::Function dispatch);
   void reference();
   int submit() { return engine_.submit(); }

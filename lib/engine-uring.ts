@@ -104,12 +104,14 @@ export class UringEngine implements Engine {
     if (workers !== null) this.#limit(workers)
     this.capacity = granted - 1 // the place that binding/engine.h keeps for a cancel
     this.#mask = granted - 1
+    const header = new Uint32Array(Word.count)
     this.#memory = {
-      header: new Uint32Array(Word.count),
+      header,
       descriptors: new Uint32Array(granted * descriptorWords),
       extras: new Uint32Array(granted),
       completions: new Int32Array(granted * completionWords),
-      counters: new Float64Array(Counter.count)
+      counters: new Float64Array(Counter.count),
+      hasRef: () => header[Word.referenced] !== 0
     }
     this.#descriptors = new Descriptors(this, this.#native, this.#memory)
     this.#requests = new Array<Request | null>(this.capacity).fill(null)

@@ -53,6 +53,11 @@ export interface SharedMemory {
   extras: Uint32Array
   completions: Int32Array
   counters: Float64Array
+  /**
+   * As handles have it: whether the event loop waits for the engine. Tools that look for what keeps a process (jest's
+   * --detectOpenHandles) ask that of the objects that async_hooks shows, of which this is the engine's.
+   */
+  hasRef(): boolean
 }
 
 export interface NativeFacts {
