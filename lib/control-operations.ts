@@ -3,7 +3,7 @@ import { Opcode } from './engine.js'
 import { Operation } from './operation.js'
 import type { Ring } from './ring.js'
 
-const [ENOENT, ETIME] = [-2, -62]
+const [ENOENT, ETIME, EALREADY] = [-2, -62, -114]
 
 /** Ends another operation early. */
 export class CancelOperation extends Operation {
@@ -43,10 +43,13 @@ export class LinkTimeoutOperation extends TimeoutOperation {
   /** What that is, once it is in a batch. */
   limited: Operation | null = null
 
-  /** The kernel does not find what is on its way from one of its queues to another (6.18, with an SQ thread): it is asked again. */
+  /**
+   * The kernel does not find what is on its way from one of its queues to another (6.18, most often with an SQ thread), and one
+   * of its workers that is at it may go on to wait: it is asked again.
+   */
   override completed(result: number, flags: number): void {
-    const missed = result === ENOENT && this.limited !== null && this.limited.slot >= 0
-    if (missed) this.ring!.cancel(this.limited!)
-    super.completed(missed ? ETIME : result, flags)
+    const goesOn = (result === ENOENT || result === EALREADY) && this.limited !== null && this.limited.slot >= 0
+    if (goesOn) this.ring!.cancel(this.limited!)
+    super.completed(goesOn && result === ENOENT ? ETIME : result, flags)
   }
 }
