@@ -9,6 +9,7 @@ import { turns, until } from '../helpers/stream-events.js'
 
 const ring = Ring.shared()
 const ECANCELED = -125
+const EINTR = -4
 const EALREADY = -114
 const EINVAL = -22
 const EBADF = -9
@@ -179,7 +180,9 @@ ringTest('a linked timeout limits what is linked behind the work of one of the k
   const file = openSync(join(t.testdir(), 'file'), 'w+')
   for (const before of [() => ops.nop().async(), () => ops.write(file, patterned(500), 0), () => ops.timeout(0)]) {
     const chain = [before().hardlink(), ops.linkTimeout(600_000).hardlink(), ops.read(fifo, Buffer.alloc(1)).link(), ops.linkTimeout(5).link(), ops.nop()]
-    t.same((await resultsOf(chain)).slice(2), [ECANCELED, ETIME, ECANCELED])
+    const [, , read, timeout, behind] = await resultsOf(chain)
+    if (read === EINTR) t.same([timeout, behind], [EALREADY, ECANCELED], 'a worker of 5.10 was at it, and stopped')
+    else t.same([read, timeout, behind], [ECANCELED, ETIME, ECANCELED])
   }
   for (const fd of [fifo, file]) closeSync(fd)
 }, notUring)
