@@ -130,8 +130,10 @@ export abstract class Admission implements EngineOwner {
 
   #admit(request: Request): void {
     const { chain } = request
-    if (this.#inFlight === 0) this.#draining = (request.flags & IOSQE_IO_DRAIN) !== 0
-    request.flags &= ~IOSQE_IO_DRAIN
+    if (this.#inFlight === 0) {
+      this.#draining = (request.flags & IOSQE_IO_DRAIN) !== 0
+      if (this.#draining) request.flags &= ~IOSQE_IO_DRAIN // the kernel need not know
+    }
     if (chain === null) this.#give(request)
     else this.#giveChain(chain)
     // Subscribers may do as they like, also submit and cancel: not in the midst of a chain.

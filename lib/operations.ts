@@ -82,7 +82,7 @@ const opFlagsMax = 0xffff
 /** Flags of timeouts: the time is absolute (CLOCK_MONOTONIC). */
 const IORING_TIMEOUT_ABS = 1
 
-function withTime<T extends TimeoutOperation>(operation: T, milliseconds: number, absolute: boolean, count = 0): T {
+function withTime(operation: TimeoutOperation, milliseconds: number, absolute: boolean, count = 0): Operation {
   if (typeof milliseconds !== 'number') validateInteger(milliseconds, 'milliseconds', 0)
   if (!(milliseconds >= 0 && milliseconds <= Number.MAX_SAFE_INTEGER)) throw outOfRange('milliseconds', '>= 0', milliseconds)
   validateInteger(count, 'count', 0, u32Max)
