@@ -20,14 +20,14 @@ export interface End {
   suits: boolean
 }
 
-/**
- * @param source with the bytes it has
- * @throws EINVAL where a file system refuses direct IO and that is not to be put up with
- */
-export async function chooseUnits({ direct, ring }: CopyPlan, source: End & { size: number }, target: End): Promise<Units> {
+/** What a file holds: `allocated` bytes of its size are no holes. */
+export interface Content { fd: number, size: number, allocated: number }
+
+/** @throws EINVAL where a file system refuses direct IO and that is not to be put up with */
+export async function chooseUnits({ direct, ring }: CopyPlan, source: End & Content, target: End): Promise<Units> {
   const possible = source.suits && target.suits && ring.engine.aligns
   if (direct === false) {
-    const cold = possible && await isCold(source.fd, source.size) && (await setDirect(source.fd, source.fd)).result >= 0
+    const cold = possible && await isCold(source) && (await setDirect(source.fd, source.fd)).result >= 0
     return { read: cold ? directUnitMin : 1, write: 1 }
   }
   const { result, refused } = possible ? await setDirect(source.fd, target.fd) : { result: -constants.errno.EINVAL, refused: target.fd }
@@ -44,20 +44,20 @@ export async function chooseUnits({ direct, ring }: CopyPlan, source: End & { si
  * had been free a moment ago, 512 MiB in 106, and by cp in 121 (2026-11-25, Linux 6.18, ext4). Only
  * where the file system says how its direct reads are to be aligned (Linux 6.1): a copy must not fail for a try.
  */
-async function isCold(fd: number, size: number): Promise<boolean> {
-  if (size < coldBytesMin) return false
+async function isCold(source: Content): Promise<boolean> {
+  if (source.allocated < coldBytesMin) return false
   const addon = loadNative()
-  const facts = addon instanceof Error ? -1 : inspectFile(addon, fd)
+  const facts = addon instanceof Error ? -1 : inspectFile(addon, source.fd)
   if (typeof facts === 'number' || !facts.regular) return false
   const { directAlignment } = facts
   if (directAlignment <= 0 || directAlignment > directUnitMin) return false
-  const share = await cachedShare(fd, size)
+  const share = await cachedShare(source)
   return share >= 0 && !isCached(share)
 }
 
-/** How much of a file is in the page cache, of 1; negative where nobody knows (before Linux 6.5). */
-export async function cachedShare(fd: number, size: number): Promise<number> {
-  return size > 0 ? await cachedBytes(fd, size) / size : -1
+/** How much of a file's data is in the page cache, of 1; negative where nobody knows (before Linux 6.5). */
+export async function cachedShare({ fd, size, allocated }: Content): Promise<number> {
+  return size > 0 ? await cachedBytes(fd, size) / Math.min(size, allocated) : -1
 }
 
 /** Whether that is more than a little. */

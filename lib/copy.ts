@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { onAbort } from './abort.js'
 import type { CopyOptions, CopyPlan } from './copy-options.js'
 import { copyPlan } from './copy-options.js'
+import type { Content } from './copy-direct.js'
 import { cachedShare, chooseUnits, isCached } from './copy-direct.js'
 import { Pipeline, progressOf } from './copy-pipeline.js'
 import { CopyTarget } from './copy-target.js'
@@ -20,6 +21,8 @@ import type { PathLike } from './path.js'
 import { validPath } from './path.js'
 import { writeWhole } from './transfers.js'
 
+/** Of which stat counts blocks, whatever the file system has. */
+const blockBytes = 512
 const { EIO, EISDIR, ENOSYS, EXDEV } = os.errno
 type Path = string | Buffer
 
@@ -111,10 +114,11 @@ class FileCopy {
     const { plan } = this
     const { file, facts } = this.#target
     const [sourceSeeks, targetSeeks] = [seeks(from), seeks(facts!)]
+    const content: Content = { fd: source.fd, size: Number(from.size), allocated: Number(from.blocks) * blockBytes }
     const units = await chooseUnits(plan,
-      { fd: source.fd, path: this.sourcePath, suits: sourceSeeks, size: Number(from.size) },
+      { ...content, path: this.sourcePath, suits: sourceSeeks },
       { fd: file!.fd, path: this.targetPath, suits: await this.#targetSuits() })
-    const keepsCache = plan.dropCache && isCached(await cachedShare(source.fd, Number(from.size)))
+    const keepsCache = plan.dropCache && isCached(await cachedShare(content))
     this.#throwIfAborted()
     // Not before all that can be refused without it was: then what was there is as it was.
     await this.#target.empty()

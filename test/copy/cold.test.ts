@@ -1,5 +1,5 @@
 // A large source that is not in the page cache is read past it.
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { cachedBytes } from '../../lib/file-calls.js'
@@ -19,6 +19,11 @@ async function cached(path: string): Promise<number> {
   const bytes = await cachedBytes(fd, size)
   closeSync(fd)
   return bytes
+}
+
+/** Bytes that this process has had read from disks (proc_pid_io(5)). */
+function readFromDisks(): number {
+  return Number(/^read_bytes: (\d+)$/m.exec(readFileSync('/proc/self/io', 'latin1'))![1])
 }
 
 /** Why a source cannot be known to be cold, or read past the page cache here; or false. */
@@ -55,6 +60,16 @@ for (const engine of ['uring', 'threads'] as const) {
     readFileSync(path)
     await copyFile(path, target, { engine, reflink: 'never' })
     t.ok(await cached(path) >= size)
+    t.equal(sha256(readFileSync(target)), sha256(content))
+  }), skip)
+
+  ringTest(`and one that has more holes than data, which is in the page cache (${engine})`, t => withSource(t, async ({ path, content }, target) => {
+    readFileSync(path)
+    truncateSync(path, 100 * size)
+    const before = readFromDisks()
+    await copyFile(path, target, { engine, reflink: 'never' })
+    t.ok(readFromDisks() - before < size / 2)
+    truncateSync(target, size)
     t.equal(sha256(readFileSync(target)), sha256(content))
   }), skip)
 }
