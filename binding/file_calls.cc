@@ -167,6 +167,10 @@ int64_t cached_bytes(int fd, std::span<const int64_t> numbers) {
 
 int64_t close_file(int fd) { return close(fd) < 0 && errno != EINTR ? -errno : 0; }
 
+int64_t start_writeback(int fd, std::span<const int64_t> numbers) {
+  return sync_file_range(fd, numbers[0], numbers[1], SYNC_FILE_RANGE_WRITE) < 0 ? -errno : 0;
+}
+
 int64_t file_call(FileCall call, int source, int target, std::span<int64_t> numbers) {
   switch (call) {
     case FileCall::extents: return find_extents(source, numbers);
@@ -179,6 +183,7 @@ int64_t file_call(FileCall call, int source, int target, std::span<int64_t> numb
     case FileCall::allocate: return allocate(source, numbers);
     case FileCall::cached_bytes: return cached_bytes(source, numbers);
     case FileCall::close: return close_file(source);
+    case FileCall::start_writeback: return start_writeback(source, numbers);
   }
   return -EINVAL;
 }

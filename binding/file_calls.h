@@ -17,7 +17,8 @@ enum class FileCall : uint32_t {
   preallocate,
   allocate,
   cached_bytes,
-  close
+  close,
+  start_writeback
 };
 
 // What is called with which arguments: `source` and `target` are descriptors, `numbers` go in and out.
@@ -56,6 +57,9 @@ int64_t cached_bytes(int fd, std::span<const int64_t> numbers);
 
 // Gives the pages of a file back, once they are on the disk. 0 or -errno.
 int64_t drop_cache(int fd);
+
+// Lets the disk begin with what was written of numbers[1] bytes from numbers[0] on, and does not wait for it. 0 or -errno.
+int64_t start_writeback(int fd, std::span<const int64_t> numbers);
 
 // close(2), for kernels whose ring says so too early. 0 or -errno; interrupted, it is closed all the same.
 int64_t close_file(int fd);

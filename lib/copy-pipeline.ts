@@ -8,6 +8,7 @@ import type { Files } from './copy-transfer.js'
 import { CopyRange } from './copy-range.js'
 import { Lane } from './copy-transfer.js'
 import { ceilTo, floorTo } from './direct.js'
+import { EarlyWriteback, writebackStep } from './early-writeback.js'
 import { dataOf, preallocate } from './file-calls.js'
 
 const chunkSizeDefault = 1024 * 1024
@@ -36,11 +37,14 @@ export class Pipeline {
   #reserved = 0
   readonly #began = performance.now()
   #reported = this.#began
+  readonly #writeback: EarlyWriteback | null
   /** The next report, if it is due later. */
   #toReport: NodeJS.Timeout | undefined
 
   /** @param size of the source, when it was opened; 0 if that says nothing */
   constructor(readonly files: Files, readonly plan: CopyPlan, readonly size: number) {
+    const synced = (plan.flush || plan.atomic) && files.units.write === 1 // direct writes are with the disk already
+    this.#writeback = synced ? new EarlyWriteback(files.target.fd, 0) : null
     setMaxListeners(0, this.#stop.signal) // of a slow copy each lane is one
   }
 
@@ -63,6 +67,7 @@ export class Pipeline {
     } finally {
       for (const { buffer } of this.#lanes) buffer.free()
       clearTimeout(this.#toReport)
+      await new Promise<void>(resolve => this.#writeback === null ? resolve() : this.#writeback.ended(resolve))
     }
     if (this.#failure !== undefined) throw this.#failure
     this.#report()
@@ -121,6 +126,7 @@ export class Pipeline {
   /** The same one for as long as it has anything left: each lane asks, and takes a piece. */
   async * #ranges(chunk: number): AsyncGenerator<CopyRange> {
     const { units: { read: unit }, source, targetIsFile } = this.files
+    const step = this.#writeback === null ? Infinity : writebackStep
     let done = 0
     // What a device holds is no hole: there the source's are written.
     for await (const data of targetIsFile ? dataOf(source.fd, 0, this.size) : [{ start: 0, end: this.size }]) {
@@ -130,9 +136,12 @@ export class Pipeline {
       // What is left of the last unit is no transfer for lanes that go on by themselves: it is not whole.
       const last = Math.max(from, floorTo(unit, data.end))
       for (const [start, end] of [[from, last], [last, data.end]]) {
-        const range = this.#range = new CopyRange(start, Math.min(end, this.#end), chunk)
-        while (!range.exhausted) yield range
-        this.#collect()
+        for (let at = start; at < end; at += step) {
+          const range = this.#range = new CopyRange(at, Math.min(at + step, end, this.#end), chunk)
+          while (!range.exhausted) yield range
+          this.#collect()
+          this.#writeback?.reached(Math.min(at + step, end))
+        }
       }
       if (this.#end < Infinity) return
       done = Math.max(done, data.end)

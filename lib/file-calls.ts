@@ -75,6 +75,13 @@ export function cachedBytes(fd: number, size: number): Promise<number> {
   return fileCall(FileCall.cachedBytes, fd, -1, Float64Array.of(size))
 }
 
+/** Lets the disk begin with what was written there. `begun` is called when its queue has taken that, or at once without the addon. */
+export function startWriteback(fd: number, start: number, length: number, begun: () => void): void {
+  const addon = loadNative()
+  if (addon instanceof Error) begun()
+  else addon.fileCall(FileCall.startWriteback, fd, -1, Float64Array.of(start, length), begun)
+}
+
 /** Past the page cache with both files, or with none. `refused` is then the descriptor that cannot. */
 export async function setDirect(source: number, target: number): Promise<{ result: number, refused: number }> {
   const numbers = Float64Array.of(target)

@@ -3,6 +3,7 @@ import { constants } from 'node:os'
 import type { Window } from './admission.js'
 import { Lease } from './buffers.js'
 import type { ChunkWrite } from './chunk-write.js'
+import { EarlyWriteback } from './early-writeback.js'
 import type { FileFacts, OpenFile } from './engine.js'
 import { currentPosition } from './engine.js'
 import { errnoError, invalidState } from './errors.js'
@@ -16,6 +17,8 @@ export interface WriteWindowOptions {
   facts: FileFacts
   /** RWF_* of each write. */
   writeFlags?: number
+  /** All of it is to be on the disk in the end. */
+  synced: boolean
   /** Others have the descriptor. */
   shared: boolean
   /** The first byte; undefined: the file's own position. */
@@ -55,6 +58,8 @@ export abstract class WriteWindow implements Window {
   private _stalled = 0
   /** Null where nothing is known of the disk. */
   private readonly _flushed: FlushedPrefix | null
+  /** Null where the disk has its time. */
+  private readonly _writeback: EarlyWriteback | null
   private readonly _sequential: boolean
   /** Writes go to where the descriptor stands: others have it as well (a child's standard output). */
   follows: boolean
@@ -65,7 +70,7 @@ export abstract class WriteWindow implements Window {
   private readonly _progressed: () => void
 
   /** @param positional each write is at a position, also where the file has none of its own (O_DIRECT) */
-  constructor({ ring, file, facts, shared, start, writeBehind, progressed, writeFlags = 0 }: WriteWindowOptions, positional: boolean) {
+  constructor({ ring, file, facts, synced, shared, start, writeBehind, progressed, writeFlags = 0 }: WriteWindowOptions, positional: boolean) {
     this.ring = ring
     this.file = file
     this.writeFlags = writeFlags
@@ -76,6 +81,9 @@ export abstract class WriteWindow implements Window {
     this.writeBehind = this._limit = sequential ? 1 : writeBehind
     this.next = sequential && (facts.append || start === undefined) ? currentPosition : start ?? facts.position
     this._start = Math.max(this.next, 0)
+    // Direct writes are with the disk, those with RWF_DSYNC on it.
+    const early = synced && facts.regular && !sequential && !positional && writeFlags === 0
+    this._writeback = early ? new EarlyWriteback(file.fd, this._start) : null
     this._mayFollow = !sequential && !positional && start === undefined
     this.follows = shared && this._mayFollow
     ring.addWindow(this)
@@ -236,6 +244,7 @@ export abstract class WriteWindow implements Window {
     while (first < this._writes.length && this._writes[first].done) this.written += this._writes[first++].size
     this._writes.splice(0, first)
     this._started -= first
+    this._writeback?.reached(this.position)
     if (this._flushed !== null && this._failure === null) this._flushed.advance(this.written, this.written + this._bytesInFlight)
   }
 
@@ -279,6 +288,7 @@ export abstract class WriteWindow implements Window {
     this._leave()
     this.releaseBuffers()
     this.ring.removeWindow(this)
-    this._closed()
+    if (this._writeback === null) this._closed()
+    else this._writeback.ended(this._closed)
   }
 }

@@ -56,9 +56,9 @@ export class WrittenFile extends StreamFile {
   }
 
   /** What a window of writes must know of it, once it is open. */
-  get forWriting(): Pick<WriteBehindOptions, 'ring' | 'file' | 'facts' | 'shared' | 'direct' | 'writeFlags'> {
+  get forWriting(): Pick<WriteBehindOptions, 'ring' | 'file' | 'facts' | 'synced' | 'shared' | 'direct' | 'writeFlags'> {
     const { ring, file, facts, direct } = this
-    return { ring, file: file!, facts, shared: this.given !== null, direct, writeFlags: this.#writeFlags }
+    return { ring, file: file!, facts, synced: this.#synced, shared: this.given !== null, direct, writeFlags: this.#writeFlags }
   }
 
   /** Where what is known to be on the disk ends. @param window of its writes, if it was opened */
@@ -74,6 +74,11 @@ export class WrittenFile extends StreamFile {
     this.ring.engine.inspect(this.file.fd, (error, { size }) => {
       if (error === null) this.leaveAt(size)
     })
+  }
+
+  get #synced(): boolean {
+    const { flush, atomic } = this.#options
+    return flush === true || atomic === true
   }
 
   /** RWF_* of each write. */
@@ -160,8 +165,7 @@ export class WrittenFile extends StreamFile {
 
   /** Whether what was written is known to be on the disk, once it has finished. */
   get #isDurable(): boolean {
-    const { flush, atomic } = this.#options
-    return this.#finished && (flush === true || atomic === true)
+    return this.#finished && this.#synced
   }
 
   /**
