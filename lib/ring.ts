@@ -159,7 +159,7 @@ export class Ring extends Admission {
     operation.unlink()
     this.#prepare(operation, callback)
     if (operation.span > 1) return this.#startAll(unfolded(operation))
-    if (this.full && operation instanceof CancelOperation) operation.hurry(this)
+    if (operation instanceof CancelOperation && this.full) operation.hurry(this)
     this.start(operation)
   }
 
