@@ -1,7 +1,7 @@
 /** Loans of an engine's memory: chunks that go back to where they came from. */
 import type { Engine, EngineBuffer } from './engine.js'
 import { onAbort, validateSignal } from './abort.js'
-import { abortError, invalidState } from './errors.js'
+import { abortError, invalidArgType, invalidState } from './errors.js'
 import { operationBytesMax, validateInteger } from './options.js'
 import type { Ring } from './ring.js'
 
@@ -164,6 +164,9 @@ export class BufferPool {
    */
   private readonly _turns = this._waiting.values()
   private _closed = false
+  /** How many buffers are with their users. */
+  private _lent = 0
+  private _returned: (() => void) | null = null
 
   /**
    * @param options.bufferSize bytes of each buffer; up to 2 MiB they can be registered
@@ -171,6 +174,8 @@ export class BufferPool {
    * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, and ERR_INVALID_STATE for a ring that is closed
    */
   constructor(ring: Ring, options: { bufferSize: number, count: number }) {
+    // Not by its class, whose module needs this one.
+    if (typeof (ring as Partial<Ring> | null | undefined)?.addPool !== 'function') throw invalidArgType('ring', 'an instance of Ring', ring)
     validateInteger(options.bufferSize, 'options.bufferSize', 1, operationBytesMax)
     validateInteger(options.count, 'options.count', 1)
     ring.addPool(this)
@@ -221,11 +226,16 @@ export class BufferPool {
   }
 
   private _lend(buffer: EngineBuffer): FixedBuffer {
+    this._lent++
     return new FixedBuffer(new Lease(buffer, this._size, this._takeBack))
   }
 
   private readonly _takeBack = (buffer: EngineBuffer): void => {
-    if (this._closed) return buffer.free()
+    this._lent--
+    if (this._closed) {
+      buffer.free()
+      return this._left()
+    }
     if (this._waiting.size === 0) return void this._free.push(buffer)
     const next = this._turns.next().value!
     this._waiting.delete(next)
@@ -235,10 +245,22 @@ export class BufferPool {
   /** Gives the memory back to the ring: buffers that are out, as they are released. Closing the ring does it, too. */
   close(): void {
     this._closed = true
-    this._ring.removePool(this)
     for (const waiter of this._waiting) waiter.reject(invalidState('the pool is closed'))
     this._waiting.clear()
     for (const buffer of this._free.splice(0)) buffer.free()
+    this._left()
+  }
+
+  /** The ring need not wait for a closed pool of which nobody has a buffer. */
+  private _left(): void {
+    if (this._lent > 0) return
+    this._ring.removePool(this)
+    this._returned?.()
+  }
+
+  /** Of a pool that is closed: resolves when nobody has a buffer any more. @internal */
+  async returned(): Promise<void> {
+    if (this._lent > 0) await new Promise<void>(resolve => { this._returned = resolve })
   }
 
   [Symbol.dispose](): void {

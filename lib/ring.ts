@@ -252,8 +252,10 @@ export class Ring extends Admission {
 
   async #close(): Promise<void> {
     for (const [choice, ring] of sharedRings) if (ring === this) sharedRings.delete(choice)
-    for (const pool of this.#pools) pool.close()
+    const pools = [...this.#pools]
+    for (const pool of pools) pool.close()
     await this.idle()
+    for (const pool of pools) await pool.returned()
     await this.engine.close()
   }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { FixedBuffer } from '../../lib/index.js'
 import { BufferPool, open, ops, Ring } from '../../lib/index.js'
 import { makeFifo, makeFile } from '../helpers/files.js'
-import { notUring, ringTest, withRing } from '../helpers/ring-state.js'
+import { ringTest, withRing } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
 import { turns } from '../helpers/stream-events.js'
 
@@ -194,11 +194,33 @@ ringTest('a ring that closes closes its pools: who waits is told, and who holds 
   t.throws(() => other.tryAcquire(), invalidState)
   t.throws(() => new BufferPool(ring, { bufferSize: 4096, count: 1 }), invalidState)
   await turns(3)
-  if (notUring === false) t.equal(closed, false)
+  t.equal(closed, false)
   t.equal(held.bytes.length, 4096, 'its memory is still there')
   held.release()
   await closing
   t.equal(ring.stats().buffersInUse, 0)
+})
+
+ringTest('a ring that closes waits for the buffers of a pool that was closed before', async t => {
+  const ring = new Ring()
+  const pool = new BufferPool(ring, { bufferSize: 4096, count: 2 })
+  const held = [await pool.acquire(), await pool.acquire()]
+  pool.close()
+  let closed = false
+  const closing = ring.close().then(() => { closed = true })
+  for (const buffer of held) {
+    await turns(3)
+    t.equal(closed, false)
+    buffer.release()
+  }
+  await closing
+  t.equal(ring.stats().buffersInUse, 0)
+})
+
+ringTest('a pool is of a ring', async t => {
+  for (const ring of [undefined, null, {}, 'ring']) {
+    t.throws(() => new BufferPool(ring as never, { bufferSize: 4096, count: 1 }), { code: 'ERR_INVALID_ARG_TYPE' })
+  }
 })
 
 ringTest('readFixed and writeFixed move a range of a buffer', async t => {
