@@ -46,7 +46,7 @@ async function tellPlan(options: CopyOptions): Promise<number> {
     return tellSkipped(job)
   }
   const lines = [...directories, ...links, ...files].map(({ source, target }) => `${plainLine(`${source}`)} -> ${plainLine(`${target}`)}\n`)
-  await print(`${lines.join('')}${files.length} files, ${formatBytes(bytes)}\n`)
+  await print(`${lines.join('')}${files.length} file${files.length === 1 ? '' : 's'}, ${formatBytes(bytes)}\n`)
   return tellSkipped(job)
 }
 

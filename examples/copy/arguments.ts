@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
 import type { CopyOptions as FileOptions } from '../../lib/index.js'
-import { doctor } from './doctor.js'
+import { doctor, doctorInJson } from './doctor.js'
 
 /** The command line makes no sense: what is wrong with it. */
 export class UsageError extends Error {
@@ -73,7 +73,8 @@ a directory. The mode bits are kept, less the umask, and holes stay holes.
                        KiB, MiB or GiB (default 1M)
       --depth N        reads and writes in flight at once (default 4, 8 with
                        --direct)
-      --doctor         tell which engine copies run on here, why, and what helps
+      --doctor         tell which engine copies run on, why, and what helps;
+                       with --json in one line of JSON
   -h, --help           show this
       --version        show the version
 
@@ -97,7 +98,7 @@ export function parseArguments(args: string[]): CopyOptions | { text: string } {
   const { values, positionals } = parsed(args)
   if (values.help) return { text: help }
   if (values.version) return { text: `${version()}\n` }
-  if (values.doctor) return { text: doctor() }
+  if (values.doctor) return { text: values.json ? doctorInJson() : doctor() }
   if (positionals.length < 2) {
     throw new UsageError(`SOURCE and TARGET are needed; paths given: ${positionals.length}`)
   }

@@ -36,6 +36,12 @@ export function doctor(probed: Probe = probe(), engine: string = Ring.shared().s
   return facts.map(([name, fact]) => `${name.padEnd(18)} ${fact}\n`).join('')
 }
 
+/** The same for programs: the engine, and what probe() gives; a limit that there is none of is 'none'. */
+export function doctorInJson(): string {
+  const told = { engine: Ring.shared().stats().engine, ...probe() }
+  return `${JSON.stringify(told, (_, value: unknown) => value === Infinity ? 'none' : value)}\n`
+}
+
 function limitOf({ memlock }: Probe): string {
   if (memlock === null) return 'not known'
   return memlock === Infinity ? 'none' : `${memlock / 1024} KiB may be locked`

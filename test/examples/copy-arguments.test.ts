@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { CopyOptions } from '../../examples/copy/arguments.js'
 import { parseArguments } from '../../examples/copy/arguments.js'
+import { probe, Ring } from '../../lib/index.js'
 import { copy, tool } from '../helpers/copy-tool.js'
 
 function parsed(...args: string[]): CopyOptions {
@@ -62,6 +63,15 @@ t.test('a wrong usage is one line that names --help, exit code 2, and nothing is
     t.match(stderr, /^uring-copy: [^\n]* \(see uring-copy --help\)\n$/)
   }
   t.notOk(existsSync(target))
+})
+
+t.test('--doctor tells what probe() does, with --json in JSON', async t => {
+  const { engine } = Ring.shared().stats()
+  t.match(await copy(['--doctor']), { code: 0, stdout: new RegExp(`^engine +${engine}: .*\nio_uring +`), stderr: '' })
+  const { code, stdout } = await copy(['--doctor', '--json'])
+  const { memlock, ...probed } = probe()
+  t.equal(code, 0)
+  t.match(JSON.parse(stdout), { engine, ...probed, memlock: memlock === Infinity ? 'none' : memlock })
 })
 
 t.test('--help names every option, and --version is that of the package', async t => {

@@ -216,7 +216,7 @@ t.test('--dry-run tells what would be done, and does nothing', async t => {
   const { code, stdout } = await copy(['-r', '--dry-run', join(dir, 'source'), join(dir, 'target')])
   t.equal(code, 0)
   t.match(stdout, `${join(dir, 'source', 'file')} -> ${join(dir, 'target', 'file')}\n`)
-  t.match(stdout, '1 files, 1 B\n')
+  t.match(stdout, '1 file, 1 B\n')
   t.notOk(existsSync(join(dir, 'target')))
 })
 
