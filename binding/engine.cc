@@ -14,6 +14,9 @@ constexpr uint64_t cancel_user_data = ~uint64_t{0};
 // No operation's: slots are fewer.
 constexpr uint64_t no_user_data = cancel_user_data - 1;
 
+// What a worker of the kernel's tells of a read of a pipe that it was stopped in (6.1): not for programs to see.
+constexpr int erestartsys = 512;
+
 uint64_t user_data_of(uint32_t slot, uint32_t generation) {
   return uint64_t{generation} << 32 | slot;
 }
@@ -208,7 +211,7 @@ uint32_t Engine::finish(const io_uring_cqe& cqe, Completion* out) {
   count(completed);
   if (slot.adopts && cqe.res >= 0) adopt(cqe.res);
   if (slot.closes >= 0 && cqe.res == -ECANCELED) adopt(slot.closes);  // still open
-  *out = {index, cqe.res, cqe.flags, generation};
+  *out = {index, cqe.res == -erestartsys ? -EINTR : cqe.res, cqe.flags, generation};
   return slot.lane == nullptr ? 1 : finish_lane(*slot.lane, out);
 }
 

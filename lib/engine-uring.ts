@@ -47,10 +47,6 @@ class OwnFile implements OpenFile {
   }
 }
 
-const EINTR = -4
-/** What a worker of the kernel's tells of a read of a pipe that it was stopped in (6.1): not for programs to see. */
-const ERESTARTSYS = -512
-
 /** How long after it was asked to end what is still in flight is asked again. */
 const askAgainMs = 10
 
@@ -167,7 +163,7 @@ export class UringEngine implements Engine {
         this.#freeSlots[this.#freeCount++] = slot
         request.slot = -1
         if (this.#ending.size > 0) this.#ending.delete(request)
-        const result = completions[at + 1] === ERESTARTSYS ? EINTR : completions[at + 1]
+        const result = completions[at + 1]
         if (this.#polled) explainPolled(request, result)
         this.owner.completed(request, result, completions[at + 2])
       }
