@@ -91,15 +91,16 @@ ringTest('others leave the disk its time', async t => {
 
 /** Holds the first call's end back until `release`, which tells what was wrong then. */
 function holdFirst(t: Test): { held: Promise<void>, release: () => string[] } {
-  let end!: () => void
+  let first: (() => void) | null = null
   let wrong: string[] = []
   const held = new Promise<void>(resolve => {
-    ({ wrong } = recordCalls(t, ended => {
-      end = ended
+    ({ wrong } = recordCalls(t, end => {
+      if (first !== null) return end()
+      first = end
       resolve()
     }))
   })
-  return { held, release: () => (end(), wrong) }
+  return { held, release: () => (first!(), wrong) }
 }
 
 /** Asserts that something has not ended before the call is released. */
