@@ -7,6 +7,7 @@ import { floorTo, partsOf } from './direct.js'
 import { invalidState } from './errors.js'
 import type { WriteBehindOptions } from './write-behind.js'
 import { WriteBehind } from './write-behind.js'
+import type { WriteTarget } from './write-window.js'
 
 /**
  * Writes whole units direct, from memory that begins on a page: everything is gathered there, but for leases that are
@@ -16,8 +17,8 @@ export class DirectWriteBehind extends WriteBehind {
   /** A write through the page cache is in flight. */
   private _alone = false
 
-  constructor(options: WriteBehindOptions, private readonly _direct: DirectFile) {
-    super({ ...options, direct: _direct })
+  constructor(target: WriteTarget, options: WriteBehindOptions, private readonly _direct: DirectFile) {
+    super(target, options)
   }
 
   protected override take(chunk: Uint8Array, lease: Lease | undefined): void {
@@ -100,6 +101,6 @@ export class DirectWriteBehind extends WriteBehind {
 }
 
 /** The window of writes of a file, whichever suits it. */
-export function createWriteBehind(options: WriteBehindOptions): WriteBehind {
-  return options.direct == null ? new WriteBehind(options) : new DirectWriteBehind(options, options.direct)
+export function createWriteBehind(target: WriteTarget, options: WriteBehindOptions): WriteBehind {
+  return target.direct === null ? new WriteBehind(target, options) : new DirectWriteBehind(target, options, target.direct)
 }

@@ -87,8 +87,7 @@ export class FileSink implements Left {
 
   private _makeWindow(): void {
     this.direct = this.file.direct !== null
-    this._window = createWriteBehind({
-      ...this.file.forWriting,
+    this._window = createWriteBehind(this.file.forWriting, {
       start: this._options.start,
       chunkSize: this._chunkSize,
       writeBehind: this._writeBehind,

@@ -153,8 +153,7 @@ export class FileSource implements Left {
   private _makeWindow(leased: boolean): ReadAhead {
     const { chunkSize } = this._options
     this.direct = this.file.direct !== null
-    return new ReadAhead({
-      ...this.file.forReading,
+    return new ReadAhead(this.file.forReading, {
       start: this._position === currentPosition ? undefined : this._position,
       length: this._left,
       chunkSize: leased && chunkSize === undefined ? chunkSizeLeased : this._chunkSize,

@@ -58,12 +58,12 @@ export class UringReadStream extends Readable {
     validateReadOptions(given)
     const chunkSize = chunkSizeOf(given, given.buffers === 'leased' ? chunkSizeLeased : chunkSizeDefault)
     const readAhead = depthOf(given.readAhead, 'options.readAhead', given.direct)
-    super({
-      ...given as object,
+    // No spread: Node 20's V8 takes half a microsecond for each name behind one.
+    super(Object.assign({}, given as object, {
       signal: undefined,
       autoDestroy: given.autoClose ?? true,
       highWaterMark: given.highWaterMark ?? chunkSize
-    })
+    }))
     this._file = file
     this._chunkSize = chunkSize
     this._chosenSize = given.chunkSize !== undefined || given.highWaterMark !== undefined
@@ -117,8 +117,7 @@ export class UringReadStream extends Readable {
   private _open(): void {
     this.fd = this._file.file!.fd
     this._isDirect = this._file.direct !== null
-    this._window = new ReadAhead({
-      ...this._file.forReading,
+    this._window = new ReadAhead(this._file.forReading, {
       start: this.start,
       length: this.end - (this.start ?? 0) + 1,
       chunkSize: this._handsOver && !this._chosenSize ? chunkSizeLeased : this._chunkSize,

@@ -62,13 +62,12 @@ export class UringWriteStream extends Writable {
     validateWriteOptions(given)
     const chunkSize = chunkSizeOf(given, chunkSizeWritten)
     const writeBehind = depthOf(given.writeBehind, 'options.writeBehind', given.direct)
-    super({
-      ...given as object,
+    super(Object.assign({}, given as object, { // as in UringReadStream
       signal: undefined,
       decodeStrings: true, // only bytes can be written
       autoDestroy: given.autoClose ?? true,
       highWaterMark: given.highWaterMark ?? chunkSize * writeBehind
-    })
+    }))
     this._file = file
     this._chunkSize = chunkSize
     this._writeBehind = writeBehind
@@ -146,8 +145,7 @@ export class UringWriteStream extends Writable {
   private _open(): void {
     this._fd = this._file.file!.fd
     this._isDirect = this._file.direct !== null
-    this._window = createWriteBehind({
-      ...this._file.forWriting,
+    this._window = createWriteBehind(this._file.forWriting, {
       start: this.start,
       chunkSize: this._chunkSize,
       writeBehind: this._writeBehind,

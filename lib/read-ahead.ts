@@ -31,14 +31,18 @@ const busyTimes = 16
 const slowRead = 0.1
 const slowReadByte = 2e-7
 
-export interface ReadAheadOptions {
+/** The file that a window reads. */
+export interface ReadSource {
   ring: Ring
   file: OpenFile
   facts: FileFacts
-  /** The first byte; undefined: the file's own position. */
-  start?: number
   /** Reads are whole multiples of so many bytes: `file` has O_DIRECT. 1 by default. */
   unit?: number
+}
+
+export interface ReadAheadOptions {
+  /** The first byte; undefined: the file's own position. */
+  start?: number
   /** Bytes to read at most. */
   length: number
   /** Bytes of one read. */
@@ -91,7 +95,7 @@ export class ReadAhead implements Window {
   private _inFlight = 0
   private _closed: (() => void) | null = null
 
-  constructor({ ring, file, facts, start, unit = 1, length, chunkSize, readAhead, leased, readable }: ReadAheadOptions) {
+  constructor({ ring, file, facts, unit = 1 }: ReadSource, { start, length, chunkSize, readAhead, leased, readable }: ReadAheadOptions) {
     this.ring = ring
     this.file = file
     this.unit = unit

@@ -14,7 +14,7 @@ import type { FileFunctions, StreamOptions } from './options.js'
 import { validateFd, validateFunction } from './options.js'
 import type { PathLike } from './path.js'
 import { validPath } from './path.js'
-import type { ReadAheadOptions } from './read-ahead.js'
+import type { ReadSource } from './read-ahead.js'
 import type { RingUse } from './admission.js'
 import { Ring, ringOf } from './ring.js'
 
@@ -208,7 +208,7 @@ export class StreamFile {
   }
 
   /** What a window of reads must know of it, once it is open. */
-  get forReading(): Pick<ReadAheadOptions, 'ring' | 'file' | 'unit' | 'facts'> {
+  get forReading(): ReadSource {
     return { ring: this.ring, file: this.direct?.file ?? this.file!, unit: this.direct?.unit, facts: this.facts }
   }
 

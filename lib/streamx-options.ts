@@ -13,5 +13,5 @@ export function withChunkSize(options: StreamxReadOptions): StreamxReadOptions {
   const { buffers = 'owned' } = options
   validateOneOf(buffers, 'options.buffers', ['owned', 'leased'])
   const chunkSize = chunkSizeOf(options, buffers === 'leased' ? chunkSizeLeased : chunkSizeDefault)
-  return { ...options, chunkSize }
+  return Object.assign({}, options, { chunkSize }) // as in UringReadStream
 }

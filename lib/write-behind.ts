@@ -3,10 +3,9 @@ import type { Lease, Loan } from './buffers.js'
 import { WindowBuffers } from './buffers.js'
 import type { WriteSource } from './chunk-write.js'
 import { ChunkWrite } from './chunk-write.js'
-import type { DirectFile } from './direct.js'
 import { ceilTo } from './direct.js'
 import { Gather } from './gather.js'
-import type { WriteWindowOptions } from './write-window.js'
+import type { WriteTarget, WriteWindowOptions } from './write-window.js'
 import { WriteWindow } from './write-window.js'
 
 /**
@@ -21,8 +20,6 @@ const slotMin = 64 * 1024
 const pieceMax = 2 * 1024 * 1024
 
 export interface WriteBehindOptions extends WriteWindowOptions {
-  /** What takes whole units, for a DirectWriteBehind; null: everything goes through the page cache. */
-  direct?: DirectFile | null
   /** Bytes of one gathered write; 64 KiB at least. */
   chunkSize: number
 }
@@ -38,11 +35,11 @@ export class WriteBehind extends WriteWindow {
   private _flushScheduled = false
   private readonly _append: boolean
 
-  constructor(options: WriteBehindOptions) {
-    const { ring, facts, chunkSize, direct = null } = options
-    super(options, direct !== null)
+  constructor(target: WriteTarget, options: WriteBehindOptions) {
+    const { ring, facts, direct } = target
+    super(target, options)
     this.unit = direct?.unit ?? 1
-    this.slotSize = ceilTo(this.unit, Math.max(chunkSize, slotMin))
+    this.slotSize = ceilTo(this.unit, Math.max(options.chunkSize, slotMin))
     this._append = facts.append
     this.buffers = new WindowBuffers(ring.engine, this.slotSize, this.writeBehind + 1, direct !== null)
     this.gather = new Gather(this.buffers, this.slotSize)

@@ -4,6 +4,7 @@ import type { Window } from './admission.js'
 import { Lease } from './buffers.js'
 import type { ChunkWrite } from './chunk-write.js'
 import { EarlyWriteback } from './early-writeback.js'
+import type { DirectFile } from './direct.js'
 import type { FileFacts, OpenFile } from './engine.js'
 import { currentPosition } from './engine.js'
 import { errnoError, invalidState } from './errors.js'
@@ -11,16 +12,22 @@ import { FlushedPrefix } from './flushed-prefix.js'
 import { retried } from './retry.js'
 import type { Ring } from './ring.js'
 
-export interface WriteWindowOptions {
+/** The file that a window writes. */
+export interface WriteTarget {
   ring: Ring
   file: OpenFile
   facts: FileFacts
   /** RWF_* of each write. */
-  writeFlags?: number
+  writeFlags: number
   /** All of it is to be on the disk in the end. */
   synced: boolean
   /** Others have the descriptor. */
   shared: boolean
+  /** What takes whole units, past the page cache; null: everything goes through it. */
+  direct: DirectFile | null
+}
+
+export interface WriteWindowOptions {
   /** The first byte; undefined: the file's own position. */
   start?: number
   /** Writes in flight at most. */
@@ -69,8 +76,9 @@ export abstract class WriteWindow implements Window {
   protected readonly writeBehind: number
   private readonly _progressed: () => void
 
-  /** @param positional each write is at a position, also where the file has none of its own (O_DIRECT) */
-  constructor({ ring, file, facts, synced, shared, start, writeBehind, progressed, writeFlags = 0 }: WriteWindowOptions, positional: boolean) {
+  constructor({ ring, file, facts, synced, shared, direct, writeFlags }: WriteTarget, { start, writeBehind, progressed }: WriteWindowOptions) {
+    // Direct writes are each at a position, also where the file has none of its own.
+    const positional = direct !== null
     this.ring = ring
     this.file = file
     this.writeFlags = writeFlags

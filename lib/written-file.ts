@@ -6,7 +6,8 @@ import { Opcode, RWF_DSYNC, RWF_SYNC } from './engine.js'
 import { errnoError, invalidArgValue } from './errors.js'
 import type { StreamFileOptions } from './stream-file.js'
 import { FileRequest, StreamFile } from './stream-file.js'
-import type { WriteBehind, WriteBehindOptions } from './write-behind.js'
+import type { WriteBehind } from './write-behind.js'
+import type { WriteTarget } from './write-window.js'
 
 /** When a write is over: with its data on the disk, or with everything that belongs to the file. */
 export type SyncChoice = 'data' | 'full'
@@ -56,7 +57,7 @@ export class WrittenFile extends StreamFile {
   }
 
   /** What a window of writes must know of it, once it is open. */
-  get forWriting(): Pick<WriteBehindOptions, 'ring' | 'file' | 'facts' | 'synced' | 'shared' | 'direct' | 'writeFlags'> {
+  get forWriting(): WriteTarget {
     const { ring, file, facts, direct } = this
     return { ring, file: file!, facts, synced: this.#synced, shared: this.given !== null, direct, writeFlags: this.#writeFlags }
   }
