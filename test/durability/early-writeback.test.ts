@@ -6,7 +6,6 @@ import { writebackStep } from '../../lib/early-writeback.js'
 import { copyFile, createUringWriteStream } from '../../lib/index.js'
 import type { CopyOptions, WriteStreamOptions } from '../../lib/index.js'
 import { FileCall, loadNative } from '../../lib/native.js'
-import { withExt4 } from '../helpers/image.js'
 import { makeSharedRings, ringTest } from '../helpers/ring-state.js'
 import { patterned, sha256 } from '../helpers/seeded.js'
 import { closing, endAndClose, turns, writeOne } from '../helpers/stream-events.js'
@@ -133,14 +132,3 @@ ringTest('and so does a copy that is aborted', async t => {
   await assertWaits(t, copied, release)
   t.equal(await copied, 'AbortError')
 }, skip)
-
-for (const [name, writers] of Object.entries(ways)) {
-  for (const [index, write] of writers.entries()) {
-    ringTest(`what a disk refuses meanwhile is an error in the end: ${name}, ${JSON.stringify(durable[index])}`, t => withExt4(t, 512, 150, async disk => {
-      const { calls } = recordCalls(t)
-      const error = await write(disk).catch((reason: NodeJS.ErrnoException) => reason)
-      t.ok(calls.length > 0)
-      t.match(error, { code: 'EIO' })
-    }), skip)
-  }
-}
