@@ -229,17 +229,17 @@ export class UringFile extends EventEmitter {
 
   /** A stream that reads from this file, and closes it unless `autoClose` is false. */
   createReadStream(options: Omit<ReadStreamOptions, 'fd' | 'fs'> = {}): UringReadStream {
-    return new UringReadStream(null, { direct: this.direct, ...options, ring: this.ring, fd: this })
+    return new UringReadStream(null, this._streamOptions(options))
   }
 
   /** A stream that writes to this file, and closes it unless `autoClose` is false. */
   createWriteStream(options: Omit<WriteStreamOptions, 'fd' | 'fs'> = {}): UringWriteStream {
-    return new UringWriteStream(null, { direct: this.direct, ...options, ring: this.ring, fd: this })
+    return new UringWriteStream(null, this._streamOptions(options))
   }
 
   /** A Web stream that reads from this file, and closes it unless `autoClose` is false. */
   readableStream(options: Omit<ReadableStreamOptions, 'fd'> = {}): UringReadableStream {
-    return new UringReadableStream(null, { direct: this.direct, ...options, ring: this.ring, fd: this })
+    return new UringReadableStream(null, this._streamOptions(options))
   }
 
   /**
@@ -252,7 +252,12 @@ export class UringFile extends EventEmitter {
 
   /** A Web stream that writes to this file, and closes it unless `autoClose` is false. */
   writableStream(options: Omit<WritableStreamOptions, 'fd'> = {}): UringWritableStream {
-    return new UringWritableStream(null, { direct: this.direct, ...options, ring: this.ring, fd: this })
+    return new UringWritableStream(null, this._streamOptions(options))
+  }
+
+  /** The caller's, for a stream over this file. By Object.assign, as in UringReadStream. */
+  private _streamOptions<T extends object>(options: T) {
+    return Object.assign({ direct: this.direct }, options, { ring: this.ring, fd: this })
   }
 
   private get _opened(): OpenFile {
