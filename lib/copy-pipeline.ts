@@ -37,6 +37,7 @@ export class Pipeline {
   #reserved = 0
   readonly #began = performance.now()
   #reported = this.#began
+  /** Null where the target need not be on the disk, or is there already. */
   readonly #writeback: EarlyWriteback | null
   /** The next report, if it is due later. */
   #toReport: NodeJS.Timeout | undefined
@@ -67,7 +68,8 @@ export class Pipeline {
     } finally {
       for (const { buffer } of this.#lanes) buffer.free()
       clearTimeout(this.#toReport)
-      await new Promise<void>(resolve => this.#writeback === null ? resolve() : this.#writeback.ended(resolve))
+      const writeback = this.#writeback
+      if (writeback !== null) await new Promise<void>(resolve => writeback.ended(resolve))
     }
     if (this.#failure !== undefined) throw this.#failure
     this.#report()
