@@ -35,9 +35,6 @@ struct Shared {
 class Engine {
  public:
   enum Counter { submitted, completed, enters, wakeups, largest_batch, counters };
-  // How often submit may stage, submit and drain again in one wake-up: 1 is slow with one operation
-  // in flight, 16 kept timers waiting for 15-40 ms.
-  static constexpr int rounds_max = 4;
 
   Engine() = default;
   Engine(const Engine&) = delete;
