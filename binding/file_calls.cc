@@ -113,9 +113,9 @@ int64_t drop_cache(int fd) {
 
 namespace {
 
-bool add_flag(int fd, int flag) {
+bool change_flags(int fd, int add, int remove) {
   const int flags = fcntl(fd, F_GETFL);
-  return flags >= 0 && fcntl(fd, F_SETFL, flags | flag) == 0;
+  return flags >= 0 && fcntl(fd, F_SETFL, (flags | add) & ~remove) == 0;
 }
 
 }  // namespace
@@ -123,7 +123,7 @@ bool add_flag(int fd, int flag) {
 int64_t set_direct(int source, int target, std::span<int64_t> numbers) {
   const int flags = fcntl(source, F_GETFL);
   for (const int fd : {source, target}) {
-    if (add_flag(fd, O_DIRECT)) continue;
+    if (change_flags(fd, O_DIRECT, 0)) continue;
     const int error = errno;
     fcntl(source, F_SETFL, flags);
     numbers[0] = fd;
@@ -131,6 +131,8 @@ int64_t set_direct(int source, int target, std::span<int64_t> numbers) {
   }
   return 0;
 }
+
+int64_t clear_direct(int fd) { return change_flags(fd, 0, O_DIRECT) ? 0 : -errno; }
 
 int64_t allocate(int fd, std::span<const int64_t> numbers) {
   const auto mode = static_cast<int>(numbers[2]);
@@ -157,7 +159,7 @@ int64_t cached_bytes(int fd, std::span<const int64_t> numbers) {
   struct statfs system;
   if (fstatfs(fd, &system) < 0) return -errno;
   if (system.f_type == OVERLAYFS_SUPER_MAGIC) return -EOPNOTSUPP;
-  const uint64_t range[2] = {0, static_cast<uint64_t>(numbers[0])};
+  const uint64_t range[2] = {static_cast<uint64_t>(numbers[0]), static_cast<uint64_t>(numbers[1])};
   struct {
     uint64_t cached, dirty, writeback, evicted, recently_evicted;
   } pages;
@@ -184,6 +186,7 @@ int64_t file_call(FileCall call, int source, int target, std::span<int64_t> numb
     case FileCall::cached_bytes: return cached_bytes(source, numbers);
     case FileCall::close: return close_file(source);
     case FileCall::start_writeback: return start_writeback(source, numbers);
+    case FileCall::clear_direct: return clear_direct(source);
   }
   return -EINVAL;
 }

@@ -18,7 +18,8 @@ enum class FileCall : uint32_t {
   allocate,
   cached_bytes,
   close,
-  start_writeback
+  start_writeback,
+  clear_direct
 };
 
 // What is called with which arguments: `source` and `target` are descriptors, `numbers` go in and out.
@@ -43,6 +44,9 @@ int64_t set_times(int fd, std::span<const int64_t> numbers);
 // descriptor that refuses. (O_DIRECT at the opening would have made the target before it is refused.)
 int64_t set_direct(int source, int target, std::span<int64_t> numbers);
 
+// Makes them go through it again. 0 or -errno.
+int64_t clear_direct(int fd);
+
 // Allocates numbers[1] bytes from numbers[0] on, which are about to be written, and with numbers[2] makes the file so
 // large. Only where that was measured to pay: on ext4 a copy took three quarters of the time; elsewhere it may cost more
 // than time (btrfs compresses nothing that was allocated before). 0 or -errno.
@@ -51,7 +55,7 @@ int64_t preallocate(int fd, std::span<int64_t> numbers);
 // fallocate(2) of numbers[1] bytes from numbers[0] on, with the mode numbers[2], on whatever has it. 0 or -errno.
 int64_t allocate(int fd, std::span<const int64_t> numbers);
 
-// Bytes of the first numbers[0] that are in the page cache, in whole pages (cachestat, Linux 6.5), or -errno:
+// Bytes of numbers[1] from numbers[0] on that are in the page cache, in whole pages (cachestat, Linux 6.5), or -errno:
 // EOPNOTSUPP on overlayfs.
 int64_t cached_bytes(int fd, std::span<const int64_t> numbers);
 

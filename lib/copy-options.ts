@@ -74,7 +74,7 @@ export interface CopyOptions {
   bytesPerSecondMax?: number | undefined
   /** Bytes of one read and one write. Default 1 MiB. */
   chunkSize?: number | undefined
-  /** Chunks in flight at once. Default 4, 8 with `direct`. */
+  /** Chunks in flight at once. Default 6, 8 with `direct`. */
   depth?: number | undefined
   /** Another ring than the thread's shared one. */
   ring?: Ring | undefined

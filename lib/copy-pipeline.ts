@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { fstatSync } from 'node:fs'
 import { setTimeout as startTimer } from 'node:timers'
 import { setTimeout } from 'node:timers/promises'
+import { CacheFollower, cacheStep } from './copy-direct.js'
 import type { CopyPlan, CopyProgress } from './copy-options.js'
 import type { Files } from './copy-transfer.js'
 import { CopyRange } from './copy-range.js'
@@ -12,7 +13,8 @@ import { EarlyWriteback, writebackStep } from './early-writeback.js'
 import { dataOf, preallocate } from './file-calls.js'
 
 const chunkSizeDefault = 1024 * 1024
-const depthDefault = 4
+/** A hot GiB took 145 to 153 ms with 4, 142 with 6, 134 with 8; timers wait while what is in flight is read. */
+const depthDefault = 6
 /** Past the page cache nobody reads ahead or writes behind. */
 const depthDirect = 8
 /** Of less than this it is not worth a call to allocate it beforehand. */
@@ -39,6 +41,8 @@ export class Pipeline {
   #reported = this.#began
   /** Null where the target need not be on the disk, or is there already. */
   readonly #writeback: EarlyWriteback | null
+  /** Null where the source is read in one way throughout. */
+  readonly #follower: CacheFollower | null
   /** The next report, if it is due later. */
   #toReport: NodeJS.Timeout | undefined
 
@@ -46,6 +50,7 @@ export class Pipeline {
   constructor(readonly files: Files, readonly plan: CopyPlan, readonly size: number) {
     const synced = (plan.flush || plan.atomic) && files.units.write === 1 // direct writes are with the disk already
     this.#writeback = synced ? new EarlyWriteback(files.target.fd, 0) : null
+    this.#follower = files.units.read > files.units.write ? new CacheFollower(files.source.fd) : null
     setMaxListeners(0, this.#stop.signal) // of a slow copy each lane is one
   }
 
@@ -53,12 +58,11 @@ export class Pipeline {
   async run(): Promise<number> {
     const parallel = this.files.sourceSeeks && this.files.targetSeeks && this.size > 0
     const { ring: { engine }, units } = this.files
-    const direct = units.read > 1
     const chunk = this.#chunk(this.plan.chunkSize ?? chunkSizeDefault)
-    const depth = this.plan.depth ?? (direct ? depthDirect : depthDefault)
+    const depth = this.plan.depth ?? (units.write > 1 ? depthDirect : depthDefault)
     const count = parallel ? Math.min(depth, Math.ceil(this.size / chunk)) : 1
     for (let i = 0; i < count; i++) {
-      this.#lanes.push(new Lane(this.files, direct ? engine.acquirePages(chunk) : engine.acquireBuffer(chunk)))
+      this.#lanes.push(new Lane(this.files, units.read > 1 ? engine.acquirePages(chunk) : engine.acquireBuffer(chunk)))
     }
     if (this.#stop.signal.aborted) for (const lane of this.#lanes) lane.cancel()
     try {
@@ -128,7 +132,7 @@ export class Pipeline {
   /** The same one for as long as it has anything left: each lane asks, and takes a piece. */
   async * #ranges(chunk: number): AsyncGenerator<CopyRange> {
     const { units: { read: unit }, source, targetIsFile } = this.files
-    const step = this.#writeback === null ? Infinity : writebackStep
+    const step = Math.min(this.#writeback === null ? Infinity : writebackStep, this.#follower === null ? Infinity : cacheStep)
     let done = 0
     // What a device holds is no hole: there the source's are written.
     for await (const data of targetIsFile ? dataOf(source.fd, 0, this.size) : [{ start: 0, end: this.size }]) {
@@ -139,6 +143,7 @@ export class Pipeline {
       const last = Math.max(from, floorTo(unit, data.end))
       for (const [start, end] of [[from, last], [last, data.end]]) {
         for (let at = start; at < end; at += step) {
+          await this.#follower?.choose(at, Math.min(at + step, end))
           const range = this.#range = new CopyRange(at, Math.min(at + step, end, this.#end), chunk)
           while (!range.exhausted) yield range
           this.#collect()

@@ -70,9 +70,9 @@ export function allocate(fd: number, start: number, length: number, mode: number
   return fileCall(FileCall.allocate, fd, -1, Float64Array.of(start, length, mode))
 }
 
-/** Bytes of the first `size` that are in the page cache. Linux 6.5. */
-export function cachedBytes(fd: number, size: number): Promise<number> {
-  return fileCall(FileCall.cachedBytes, fd, -1, Float64Array.of(size))
+/** Bytes of so many from `start` on that are in the page cache, in whole pages. Linux 6.5. */
+export function cachedBytes(fd: number, start: number, length: number): Promise<number> {
+  return fileCall(FileCall.cachedBytes, fd, -1, Float64Array.of(start, length))
 }
 
 /** Lets the disk begin with what was written there. `begun` is called when its queue has taken that, or at once without the addon. */
@@ -86,6 +86,11 @@ export function startWriteback(fd: number, start: number, length: number, begun:
 export async function setDirect(source: number, target: number): Promise<{ result: number, refused: number }> {
   const numbers = Float64Array.of(target)
   return { result: await fileCall(FileCall.setDirect, source, target, numbers), refused: numbers[0] }
+}
+
+/** Through the page cache again. */
+export function clearDirect(fd: number): Promise<number> {
+  return fileCall(FileCall.clearDirect, fd, -1, none)
 }
 
 /** Closes a descriptor. `closed` is called with 0 or a negative errno, and no promise takes what it throws. */

@@ -71,7 +71,7 @@ a directory. The mode bits are kept, less the umask, and holes stay holes.
                        output: the figures, or {"error":{"code","message"}}
       --chunk-size N   bytes of one read and of one write, with K, M or G for
                        KiB, MiB or GiB (default 1M)
-      --depth N        reads and writes in flight at once (default 4, 8 with
+      --depth N        reads and writes in flight at once (default 6, 8 with
                        --direct)
       --doctor         tell which engine copies run on, why, and what helps;
                        with --json in one line of JSON

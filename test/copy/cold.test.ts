@@ -1,7 +1,8 @@
 // A large source that is not in the page cache is read past it.
-import { closeSync, openSync, readFileSync, truncateSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { cacheStep } from '../../lib/copy-direct.js'
 import { cachedBytes } from '../../lib/file-calls.js'
 import { copyFile } from '../../lib/index.js'
 import { inspectFile, loadNative } from '../../lib/native.js'
@@ -13,10 +14,13 @@ import { sha256 } from '../helpers/seeded.js'
 makeSharedRings()
 
 const size = 9_000_001
+/** More than twice of what kernels read ahead. */
+const coldPart = 40_000_000
+const piece = Buffer.alloc(1024 * 1024)
 
-async function cached(path: string): Promise<number> {
+async function cached(path: string, start = 0, length = size): Promise<number> {
   const fd = openSync(path, 'r')
-  const bytes = await cachedBytes(fd, size)
+  const bytes = await cachedBytes(fd, start, length)
   closeSync(fd)
   return bytes
 }
@@ -24,6 +28,13 @@ async function cached(path: string): Promise<number> {
 /** Bytes that this process has had read from disks (proc_pid_io(5)). */
 function readFromDisks(): number {
   return Number(/^read_bytes: (\d+)$/m.exec(readFileSync('/proc/self/io', 'latin1'))![1])
+}
+
+/** It is in the page cache then. */
+function readPart(path: string, start: number, length: number): void {
+  const fd = openSync(path, 'r')
+  for (let at = start; at < start + length;) at += readSync(fd, piece, 0, Math.min(piece.length, start + length - at), at)
+  closeSync(fd)
 }
 
 /** Why a source cannot be known to be cold, or read past the page cache here; or false. */
@@ -39,9 +50,9 @@ async function obstacle(path: string): Promise<string | false> {
   return bytes < 0 ? 'this kernel does not tell what is cached' : bytes > 0 && 'this file system keeps its pages'
 }
 
-async function withSource(t: Test, body: (source: { path: string, content: Buffer }, target: string) => Promise<void>): Promise<void> {
+async function withSource(t: Test, body: (source: { path: string, content: Buffer }, target: string) => Promise<void>, bytes = size): Promise<void> {
   const directory = t.testdir()
-  const source = makeFile(join(directory, 'source'), size)
+  const source = makeFile(join(directory, 'source'), bytes)
   const reason = await obstacle(source.path)
   if (reason === false) await body(source, join(directory, 'target'))
   else t.pass('a cold source', { skip: reason })
@@ -62,6 +73,16 @@ for (const engine of ['uring', 'threads'] as const) {
     t.ok(await cached(path) >= size)
     t.equal(sha256(readFileSync(target)), sha256(content))
   }), skip)
+
+  ringTest(`each of its parts where it is (${engine})`, t => withSource(t, async ({ path, content }, target) => {
+    readPart(path, 0, cacheStep)
+    const before = readFromDisks()
+    await copyFile(path, target, { engine, reflink: 'never' })
+    // The kernel may have read ahead, over the end of the first part.
+    t.ok(await cached(path, cacheStep, coldPart) < coldPart / 2, 'what was cold is cold')
+    t.ok(readFromDisks() - before < 2 * coldPart, 'and what was cached was not read again')
+    t.equal(sha256(readFileSync(target)), sha256(content))
+  }, cacheStep + coldPart), skip)
 
   ringTest(`and one that has more holes than data, which is in the page cache (${engine})`, t => withSource(t, async ({ path, content }, target) => {
     readFileSync(path)
