@@ -144,10 +144,14 @@ int64_t allocate(int fd, std::span<const int64_t> numbers) {
   return fallocate(fd, mode, numbers[0], numbers[1]) < 0 ? -errno : 0;
 }
 
-int64_t preallocate(int fd, std::span<int64_t> numbers) {
+int64_t preallocation_pays(int fd) {
   struct statfs system;
   if (fstatfs(fd, &system) < 0) return -errno;
-  if (system.f_type != EXT4_SUPER_MAGIC) return -EOPNOTSUPP;
+  return system.f_type == EXT4_SUPER_MAGIC ? 1 : 0;
+}
+
+int64_t preallocate(int fd, std::span<int64_t> numbers) {
+  if (preallocation_pays(fd) <= 0) return -EOPNOTSUPP;
   numbers[2] = numbers[2] != 0 ? 0 : FALLOC_FL_KEEP_SIZE;
   return allocate(fd, numbers);
 }
@@ -187,6 +191,7 @@ int64_t file_call(FileCall call, int source, int target, std::span<int64_t> numb
     case FileCall::close: return close_file(source);
     case FileCall::start_writeback: return start_writeback(source, numbers);
     case FileCall::clear_direct: return clear_direct(source);
+    case FileCall::preallocation_pays: return preallocation_pays(source);
   }
   return -EINVAL;
 }

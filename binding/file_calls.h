@@ -19,7 +19,8 @@ enum class FileCall : uint32_t {
   cached_bytes,
   close,
   start_writeback,
-  clear_direct
+  clear_direct,
+  preallocation_pays
 };
 
 // What is called with which arguments: `source` and `target` are descriptors, `numbers` go in and out.
@@ -47,9 +48,12 @@ int64_t set_direct(int source, int target, std::span<int64_t> numbers);
 // Makes them go through it again. 0 or -errno.
 int64_t clear_direct(int fd);
 
-// Allocates numbers[1] bytes from numbers[0] on, which are about to be written, and with numbers[2] makes the file so
-// large. Only where that was measured to pay: on ext4 a copy took three quarters of the time; elsewhere it may cost more
-// than time (btrfs compresses nothing that was allocated before). 0 or -errno.
+// Whether what is about to be written is to be allocated before: only where that was measured to pay. On ext4 a copy took three
+// quarters of the time; elsewhere it may cost more than time (btrfs compresses nothing that was allocated before). 1, 0 or -errno.
+int64_t preallocation_pays(int fd);
+
+// Where it pays, allocates numbers[1] bytes from numbers[0] on, which are about to be written, and with numbers[2] makes the
+// file so large. 0 or -errno.
 int64_t preallocate(int fd, std::span<int64_t> numbers);
 
 // fallocate(2) of numbers[1] bytes from numbers[0] on, with the mode numbers[2], on whatever has it. 0 or -errno.

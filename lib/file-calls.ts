@@ -65,6 +65,11 @@ export function preallocate(fd: number, start: number, length: number, extend: b
   return fileCall(FileCall.preallocate, fd, -1, Float64Array.of(start, length, Number(extend)))
 }
 
+/** Whether that is worth it on the file system of this one. */
+export async function preallocationPays(fd: number): Promise<boolean> {
+  return await fileCall(FileCall.preallocationPays, fd, -1, none) > 0
+}
+
 /** fallocate(2). */
 export function allocate(fd: number, start: number, length: number, mode: number): Promise<number> {
   return fileCall(FileCall.allocate, fd, -1, Float64Array.of(start, length, mode))

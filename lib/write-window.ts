@@ -11,6 +11,7 @@ import { errnoError, invalidState } from './errors.js'
 import { FlushedPrefix } from './flushed-prefix.js'
 import { retried } from './retry.js'
 import type { Ring } from './ring.js'
+import { SpaceAhead } from './space-ahead.js'
 
 /** The file that a window writes. */
 export interface WriteTarget {
@@ -21,6 +22,8 @@ export interface WriteTarget {
   writeFlags: number
   /** All of it is to be on the disk in the end. */
   synced: boolean
+  /** There is space for it. */
+  allocated: boolean
   /** Others have the descriptor. */
   shared: boolean
   /** What takes whole units, past the page cache; null: everything goes through it. */
@@ -67,6 +70,8 @@ export abstract class WriteWindow implements Window {
   private readonly _flushed: FlushedPrefix | null
   /** Null where the disk has its time. */
   private readonly _writeback: EarlyWriteback | null
+  /** Null where that is of no use. */
+  private readonly _space: SpaceAhead | null
   private readonly _sequential: boolean
   /** Writes go to where the descriptor stands: others have it as well (a child's standard output). */
   follows: boolean
@@ -76,7 +81,7 @@ export abstract class WriteWindow implements Window {
   protected readonly writeBehind: number
   private readonly _progressed: () => void
 
-  constructor({ ring, file, facts, synced, shared, direct, writeFlags }: WriteTarget, { start, writeBehind, progressed }: WriteWindowOptions) {
+  constructor({ ring, file, facts, synced, allocated, shared, direct, writeFlags }: WriteTarget, { start, writeBehind, progressed }: WriteWindowOptions) {
     // Direct writes are each at a position, also where the file has none of its own.
     const positional = direct !== null
     this.ring = ring
@@ -90,8 +95,9 @@ export abstract class WriteWindow implements Window {
     this.next = sequential && (facts.append || start === undefined) ? currentPosition : start ?? facts.position
     this._start = Math.max(this.next, 0)
     // Direct writes are with the disk, those with RWF_DSYNC on it.
-    const early = synced && facts.regular && !sequential && !positional && writeFlags === 0
-    this._writeback = early ? new EarlyWriteback(file.fd, this._start) : null
+    const cached = facts.regular && !sequential && !positional && writeFlags === 0
+    this._writeback = cached && synced ? new EarlyWriteback(file.fd, this._start) : null
+    this._space = cached && !allocated && ring.engine.chainMax > 1 ? new SpaceAhead(ring, file, () => this.fill()) : null
     this._mayFollow = !sequential && !positional && start === undefined
     this.follows = shared && this._mayFollow
     ring.addWindow(this)
@@ -176,9 +182,11 @@ export abstract class WriteWindow implements Window {
     while (this._started < this._writes.length && this.inFlight < this._limit) {
       const write = this._writes[this._started]
       if (!this.prepare(write)) return
+      const first = this._space === null ? write : this._space.before(write)
+      if (first === null) return
       // One is always due; more only where the ring has room to spare.
-      if (this.inFlight === 0) this.ring.start(write)
-      else if (!this.ring.tryStart(write)) return
+      if (this.inFlight === 0) this.ring.start(first)
+      else if (!this.ring.tryStart(first)) return
       this.inFlight++
       this._started++
     }
@@ -296,7 +304,9 @@ export abstract class WriteWindow implements Window {
     this._leave()
     this.releaseBuffers()
     this.ring.removeWindow(this)
-    if (this._writeback === null) this._closed()
-    else this._writeback.ended(this._closed)
+    const closed = this._closed
+    const allocated = (): void => this._space === null ? closed() : this._space.ended(closed)
+    if (this._writeback === null) allocated()
+    else this._writeback.ended(allocated)
   }
 }

@@ -59,7 +59,7 @@ export class WrittenFile extends StreamFile {
   /** What a window of writes must know of it, once it is open. */
   get forWriting(): WriteTarget {
     const { ring, file, facts, direct } = this
-    return { ring, file: file!, facts, synced: this.#synced, shared: this.given !== null, direct, writeFlags: this.#writeFlags }
+    return { ring, file: file!, facts, synced: this.#synced, allocated: this.#allocated, shared: this.given !== null, direct, writeFlags: this.#writeFlags }
   }
 
   /** Where what is known to be on the disk ends. @param window of its writes, if it was opened */
