@@ -140,15 +140,16 @@ ringTest('what a foreign destination keeps of a leased stream stays as it was', 
 })
 
 ringTest('destroy cancels what is in flight, and close comes when the file is closed', async t => {
-  const { file } = fileAndTarget(t, 1 << 20)
+  const { file } = fileAndTarget(t, 1 << 23)
   for (let stage = 0; stage < 12; stage++) {
     const stream = createUringReadStream(file.path, { chunkSize, buffers: stage % 2 ? 'leased' : 'owned' })
     const closed = closing(stream)
     if (stage > 1) stream.on('data', () => {})
     await turns(stage >> 1)
     const reason = stage % 3 === 0 ? new Error('mine') : undefined
+    const ended = stream.destroying // a fast machine has read all of it
     stream.destroy(reason)
-    t.equal(await closed, reason)
+    t.equal(await closed, ended ? undefined : reason)
     t.match(Ring.shared().stats(), { inFlight: 0, filesInUse: 0, buffersInUse: 0 })
   }
 })
