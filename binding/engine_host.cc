@@ -62,9 +62,9 @@ void EngineHost::turn() {
   if (dispatching_ || closing_) return;
   const uint64_t until = uv_hrtime() + turn_ns;
   do {
-    engine_.submit();
+    const bool refused = engine_.submit() < 0;  // for want of memory: update_references() sees to a later turn
     if (engine_.reap() > 0) dispatch();
-    else if (!engine_.staged()) break;  // not even by a lane
+    else if (refused || !engine_.staged()) break;  // not even by a lane
     if (closing_) return;
   } while (uv_hrtime() < until);
   engine_.submit();  // what the last round staged must not wait for the loop to sleep

@@ -144,14 +144,25 @@ int64_t allocate(int fd, std::span<const int64_t> numbers) {
   return fallocate(fd, mode, numbers[0], numbers[1]) < 0 ? -errno : 0;
 }
 
-int64_t preallocation_pays(int fd) {
+namespace {
+
+// Its magic number, or -errno.
+int64_t file_system(int fd) {
   struct statfs system;
-  if (fstatfs(fd, &system) < 0) return -errno;
-  return system.f_type == EXT4_SUPER_MAGIC ? 1 : 0;
+  return fstatfs(fd, &system) < 0 ? -errno : static_cast<int64_t>(system.f_type);
+}
+
+}  // namespace
+
+int64_t preallocation_pays(int fd) {
+  const int64_t system = file_system(fd);
+  return system < 0 ? system : system == EXT4_SUPER_MAGIC;
 }
 
 int64_t preallocate(int fd, std::span<int64_t> numbers) {
-  if (preallocation_pays(fd) <= 0) return -EOPNOTSUPP;
+  const int64_t pays = preallocation_pays(fd);
+  if (pays < 0) return pays;
+  if (!pays) return -EOPNOTSUPP;
   numbers[2] = numbers[2] != 0 ? 0 : FALLOC_FL_KEEP_SIZE;
   return allocate(fd, numbers);
 }
@@ -160,9 +171,9 @@ int64_t cached_bytes(int fd, std::span<const int64_t> numbers) {
   // Neither is in the headers of Debian 12. The number is the same on every processor.
   constexpr long cachestat = 451;
   // Its pages are those of the file below, which nobody asks: of this one there seem to be none.
-  struct statfs system;
-  if (fstatfs(fd, &system) < 0) return -errno;
-  if (system.f_type == OVERLAYFS_SUPER_MAGIC) return -EOPNOTSUPP;
+  const int64_t system = file_system(fd);
+  if (system < 0) return system;
+  if (system == OVERLAYFS_SUPER_MAGIC) return -EOPNOTSUPP;
   const uint64_t range[2] = {static_cast<uint64_t>(numbers[0]), static_cast<uint64_t>(numbers[1])};
   struct {
     uint64_t cached, dirty, writeback, evicted, recently_evicted;

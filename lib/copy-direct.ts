@@ -76,12 +76,7 @@ export class CacheFollower {
   }
 }
 
-/** How much of a file's data is in the page cache, of 1; negative where nobody knows (before Linux 6.5). */
-export async function cachedShare({ fd, size, allocated }: Content): Promise<number> {
-  return size > 0 ? await cachedBytes(fd, 0, size) / Math.min(size, allocated) : -1
-}
-
-/** Whether that is more than a little. */
-export function isCached(share: number): boolean {
-  return share >= 0.25
+/** Whether more than a little of a file's data is in the page cache; not where nobody knows (before Linux 6.5). */
+export async function isCached({ fd, size, allocated }: Content): Promise<boolean> {
+  return size > 0 && await cachedBytes(fd, 0, size) / Math.min(size, allocated) >= 0.25
 }

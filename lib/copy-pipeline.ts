@@ -143,11 +143,12 @@ export class Pipeline {
       const last = Math.max(from, floorTo(unit, data.end))
       for (const [start, end] of [[from, last], [last, data.end]]) {
         for (let at = start; at < end; at += step) {
-          await this.#follower?.choose(at, Math.min(at + step, end))
-          const range = this.#range = new CopyRange(at, Math.min(at + step, end, this.#end), chunk)
+          const to = Math.min(at + step, end)
+          if (at < last) await this.#follower?.choose(at, to) // what is left of a unit goes the way of what was before it
+          const range = this.#range = new CopyRange(at, Math.min(to, this.#end), chunk)
           while (!range.exhausted) yield range
           this.#collect()
-          this.#writeback?.reached(Math.min(at + step, end))
+          this.#writeback?.reached(to)
         }
       }
       if (this.#end < Infinity) return

@@ -7,7 +7,7 @@ import { onAbort } from './abort.js'
 import type { CopyOptions, CopyPlan } from './copy-options.js'
 import { copyPlan } from './copy-options.js'
 import type { Content } from './copy-direct.js'
-import { cachedShare, chooseUnits, isCached } from './copy-direct.js'
+import { chooseUnits, isCached } from './copy-direct.js'
 import { Pipeline, progressOf } from './copy-pipeline.js'
 import { CopyTarget } from './copy-target.js'
 import type { Files } from './copy-transfer.js'
@@ -118,7 +118,7 @@ class FileCopy {
     const units = await chooseUnits(plan,
       { ...content, path: this.sourcePath, suits: sourceSeeks },
       { fd: file!.fd, path: this.targetPath, suits: await this.#targetSuits() })
-    const keepsCache = plan.dropCache && isCached(await cachedShare(content))
+    const keepsCache = plan.dropCache && await isCached(content)
     this.#throwIfAborted()
     // Not before all that can be refused without it was: then what was there is as it was.
     await this.#target.empty()

@@ -146,7 +146,10 @@ export interface NativeAddon {
 }
 
 /** In the order of `FileCall` in binding/file_calls.h, which says what each does. */
-export const FileCall = { extents: 0, clone: 1, copyXattrs: 2, setTimes: 3, dropCache: 4, setDirect: 5, preallocate: 6, allocate: 7, cachedBytes: 8, close: 9, startWriteback: 10, clearDirect: 11, preallocationPays: 12 } as const
+export const FileCall = {
+  extents: 0, clone: 1, copyXattrs: 2, setTimes: 3, dropCache: 4, setDirect: 5, preallocate: 6, allocate: 7, cachedBytes: 8, close: 9,
+  startWriteback: 10, clearDirect: 11, preallocationPays: 12
+} as const
 
 const inspected = new Float64Array(6)
 

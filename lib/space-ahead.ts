@@ -1,9 +1,7 @@
 /** Space on the disk for large writes, just before each. */
 import type { ChunkWrite } from './chunk-write.js'
-import type { OpenFile } from './engine.js'
 import { IOSQE_IO_HARDLINK, Opcode, Request } from './engine.js'
 import { preallocationPays } from './file-calls.js'
-import type { Ring } from './ring.js'
 
 /** A stream whose first write is smaller has not enough of them to pay for it. */
 const writeMin = 256 * 1024
@@ -40,7 +38,7 @@ export class SpaceAhead {
   private _ended: (() => void) | null = null
 
   /** @param answered called when it is known, if a write had to wait for that */
-  constructor(readonly ring: Ring, readonly file: OpenFile, readonly answered: () => void) {}
+  constructor(readonly fd: number, readonly answered: () => void) {}
 
   /** What to start for a write: itself, or the chain that it ends. Null: that is not known yet. The first write decides. */
   before(write: ChunkWrite): Request | null {
@@ -58,7 +56,7 @@ export class SpaceAhead {
   private _ask(): void {
     if (this._asking) return
     this._asking = true
-    void preallocationPays(this.file.fd).then(pays => {
+    void preallocationPays(this.fd).then(pays => {
       this._asking = false
       this.isWorth = pays
       // Out of the promise: what a listener throws is no rejection.

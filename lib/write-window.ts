@@ -97,7 +97,7 @@ export abstract class WriteWindow implements Window {
     // Direct writes are with the disk, those with RWF_DSYNC on it.
     const cached = facts.regular && !sequential && !positional && writeFlags === 0
     this._writeback = cached && synced ? new EarlyWriteback(file.fd, this._start) : null
-    this._space = cached && !allocated && ring.engine.chainMax > 1 ? new SpaceAhead(ring, file, () => this.fill()) : null
+    this._space = cached && !allocated && ring.engine.chainMax > 1 ? new SpaceAhead(file.fd, () => this.fill()) : null
     this._mayFollow = !sequential && !positional && start === undefined
     this.follows = shared && this._mayFollow
     ring.addWindow(this)

@@ -9,7 +9,7 @@ import { closing } from '../helpers/stream-events.js'
 
 const chunkSize = 4096
 const chunks = 4000
-/** Rounds of completions that one turn of the event loop may take, and reads in one. */
+/** That one turn of the event loop may take. */
 const chunksPerTurnMax = 64
 
 /** Counts the turns of the event loop, and the timers that fire, until `stop`. */
