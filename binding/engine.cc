@@ -48,9 +48,11 @@ int Engine::submit() {
       if (error < 0) return error;
       continue;
     }
+    const uint32_t ready = ring_.ready();
     const int taken = ring_.submit();
     if (ring_.entered()) count(enters);
     if (taken < 0) return taken;
+    shared_.header[Shared::late] = ring_.ready() - ready < static_cast<uint32_t>(taken);
     // The queue moves by what the kernel consumed, which is what it says it took.
     URING_CHECK(before - ring_.unsubmitted() == static_cast<uint32_t>(taken));
     if (taken == 0) return -EAGAIN;

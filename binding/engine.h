@@ -21,7 +21,8 @@ namespace uring {
 // Memory shared with JavaScript. Both sides run on one thread, so no word needs to be atomic.
 struct Shared {
   // `crowded`: others wait for admission, so that lanes of copies end with the pieces that they have.
-  enum Word { staged, taken, completed, dispatched, calls, referenced, crowded, words };
+  // `late`: what was submitted last was not answered at once, so a disk is at work.
+  enum Word { staged, taken, completed, dispatched, calls, referenced, crowded, late, words };
 
   uint32_t* header;         // `words` of them
   Descriptor* descriptors;  // a power of two

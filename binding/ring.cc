@@ -231,10 +231,8 @@ uint32_t Ring::reap(io_uring_cqe* out, uint32_t max) {
   if (load_relaxed(sq_flags_) & (IORING_SQ_CQ_OVERFLOW | uapi::sq_taskrun) || must_poll()) {
     look_into_kernel();
   }
-  const uint32_t head = *cq_head_;  // only this thread writes it
-  // Acquire: a completion's fields are read after the tail that announces it.
-  const uint32_t ready = load_acquire(cq_tail_) - head;
-  const uint32_t count = std::min(ready, max);
+  const uint32_t head = *cq_head_;
+  const uint32_t count = std::min(ready(), max);
   for (uint32_t i = 0; i < count; i++) out[i] = cqes_[(head + i) & cq_mask_];
   // Release: the kernel may overwrite these places only after they were copied out.
   if (count > 0) store_release(cq_head_, head + count);
@@ -249,10 +247,14 @@ void Ring::look_into_kernel() {
   }
 }
 
+uint32_t Ring::ready() const {
+  // Acquire: a completion's fields are read after the tail that announces it. Only this thread writes the head.
+  return load_acquire(cq_tail_) - *cq_head_;
+}
+
 bool Ring::has_more() const {
   // At most 20 deferred completions are posted for one question, so the flag may still be up (6.14).
-  if (load_relaxed(sq_flags_) & (IORING_SQ_CQ_OVERFLOW | uapi::sq_taskrun)) return true;
-  return load_acquire(cq_tail_) != *cq_head_;
+  return load_relaxed(sq_flags_) & (IORING_SQ_CQ_OVERFLOW | uapi::sq_taskrun) || ready() > 0;
 }
 
 void Ring::clear_event() {

@@ -68,6 +68,8 @@ class Ring {
   bool must_poll() const { return setup_flags_ & IORING_SETUP_IOPOLL; }
   // Copies up to `max` completions to `out` and gives their places back to the kernel.
   uint32_t reap(io_uring_cqe* out, uint32_t max);
+  // How many completions are in the queue.
+  uint32_t ready() const;
   // Whether completions wait, here or inside the kernel.
   bool has_more() const;
   // Takes the eventfd's word that there is something, to be told again of what comes after.

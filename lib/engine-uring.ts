@@ -21,6 +21,15 @@ import { IORING_SETUP_IOPOLL, IORING_SETUP_SQPOLL } from './setup.js'
  */
 const stagedMax = 256
 
+/**
+ * Where a disk is at work (`Word.late`), what is staged is submitted as soon as it is as many as the kernel has left, or a large
+ * one: a virtual disk reports all that it had at once, and would have nothing to do until all of that is answered for. With 32
+ * direct reads of 4 KiB in flight each took 14.6 us, so 12.5 (with 8 at least 13.1); a GiB read directly and hashed took 1.05 s,
+ * so 0.71 (2026-11-29).
+ */
+const earlyLeast = 4
+const earlyBytes = 64 * 1024
+
 /** A polling thread that serves several rings takes so many operations of one at a time, and ends links there. */
 const sqThreadTakes = 8
 
@@ -134,8 +143,15 @@ export class UringEngine implements Engine {
     this.#descriptors.write(header[Word.staged] & this.#mask, request)
     header[Word.staged]++
     if (header[Word.referenced] === 0) this.#native.reference()
-    // While completions are dispatched, the native side submits right after.
-    if (header[Word.staged] - header[Word.taken] >= stagedMax && !this.#dispatching && this.#held === 0) this.#native.submit()
+    if (this.#held === 0 && this.#isDue(request)) this.#native.submit()
+  }
+
+  /** Whether what is staged is submitted now. While completions are dispatched, the native side does it right after. */
+  #isDue({ length }: Request): boolean {
+    const { header } = this.#memory
+    const staged = header[Word.staged] - header[Word.taken]
+    if (header[Word.late] === 0) return staged >= stagedMax && !this.#dispatching
+    return length >= earlyBytes || (staged >= earlyLeast && staged >= this.capacity - this.#freeCount - staged)
   }
 
   #closeByThread(request: Request): void {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { FileFacts } from './engine.js'
 
 /** Words of the shared header, in the order of `Shared::Word` in binding/engine.h. */
-export const Word = { staged: 0, taken: 1, completed: 2, dispatched: 3, calls: 4, referenced: 5, crowded: 6, count: 7 } as const
+export const Word = { staged: 0, taken: 1, completed: 2, dispatched: 3, calls: 4, referenced: 5, crowded: 6, late: 7, count: 8 } as const
 /** Counters, in the order of `Engine::Counter` in binding/engine.h. */
 export const Counter = { submitted: 0, completed: 1, enters: 2, wakeups: 3, largestBatch: 4, count: 5 } as const
 /** 32-bit words of one descriptor (`Descriptor` in binding/operation.h) and of one completion. */
