@@ -22,7 +22,7 @@ BufferArena::~BufferArena() {
 void BufferArena::attach(Ring& ring) {
   ring_ = &ring;
   // Empty vectors make a sparse table on every kernel that can fill one later (5.13).
-  constexpr uint32_t places = segments_max + RegisteredBuffers::entries;
+  constexpr uint32_t places = registered_max + RegisteredBuffers::entries;
   iovec empty[places] = {};
   const uapi::RsrcRegister table = {.nr = places,
                                     .flags = 0,
@@ -95,14 +95,14 @@ BufferArena::Segment* BufferArena::segment_for(uint32_t buffer_bytes) {
   return nullptr;
 }
 
-// Splits an unused segment into buffers of one size, and registers it the first time.
+// Splits an unused segment into buffers of one size, and registers it the first time if it is one of those.
 void BufferArena::prepare(uint32_t index, uint32_t buffer_bytes) {
   Segment& segment = segments_[index];
   segment.buffer_bytes = buffer_bytes;
   const size_t count = segment_bytes / buffer_bytes;
   segment.free.resize(count);
   for (size_t i = 0; i < count; i++) segment.free[i] = static_cast<uint16_t>(count - 1 - i);
-  if (!table_ || segment.registration_tried) return;
+  if (!table_ || index >= registered_max || segment.registration_tried) return;
   segment.registration_tried = true;
   const iovec whole = {base_ + index * segment_bytes, segment_bytes};
   const uapi::RsrcUpdate2 update = {.offset = index,

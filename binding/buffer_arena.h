@@ -1,4 +1,4 @@
-// One huge-page arena, registered with the ring a 2 MiB segment at a time and split into buffers.
+// One huge-page arena of 2 MiB segments, split into buffers; the first of them are registered with the ring.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,10 @@ namespace uring {
 class BufferArena {
  public:
   static constexpr size_t segment_bytes = size_t{2} << 20;  // one huge page on x86-64 and arm64
-  // 8 MiB together: what RLIMIT_MEMLOCK commonly lets an unprivileged user register.
-  static constexpr uint32_t segments_max = 4;
+  // 8 MiB together: what RLIMIT_MEMLOCK commonly lets an unprivileged user register. The others are huge pages all the
+  // same: a direct stream of 1 MiB chunks has nine, and took 1.2 times as long with the ninth on ordinary pages.
+  static constexpr uint32_t registered_max = 4;
+  static constexpr uint32_t segments_max = 8;
   static constexpr uint32_t buffer_bytes_min = 4096;
   static constexpr int64_t none = -1;
 

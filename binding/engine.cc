@@ -28,7 +28,7 @@ int Engine::open(const RingOptions& options) {
   if (error < 0) return error;
   slots_.resize(capacity());
   arena_.attach(ring_);
-  if (arena_.has_table()) buffers_.attach(ring_, BufferArena::segments_max);
+  if (arena_.has_table()) buffers_.attach(ring_, BufferArena::registered_max);
   files_.attach(ring_);
   return 0;
 }

@@ -43,7 +43,7 @@ export function setupWords(setup: Setup): Uint32Array {
 }
 
 /** Bytes of the arena (`BufferArena` in binding/buffer_arena.h). */
-export const arenaBytes = 8 * 1024 * 1024
+export const arenaBytes = 16 * 1024 * 1024
 
 /** Memory that both sides read and write, on one thread. */
 export interface SharedMemory {

@@ -9,7 +9,7 @@ import { assertUnused, notUring, ringTest, withRing } from '../helpers/ring-stat
 import { patterned, sha256 } from '../helpers/seeded.js'
 import { closing, endAndClose, next, writeOne } from '../helpers/stream-events.js'
 
-const arenaBytes = 8 << 20
+const arenaBytes = 16 << 20
 
 /** Hands out its first chunk and waits with it. */
 function firstChunk(stream: UringReadStream): Promise<Buffer> {
@@ -61,7 +61,7 @@ ringTest('copies that begin while the arena is used up are right', async t => {
   const directory = t.testdir()
   const [file] = makeFiles(directory, [3 * chunkSize + 5])
   await withRing(t, {}, async ring => {
-    const holders = Array.from({ length: 12 }, () => createUringReadStream(file.path, { ring, buffers: 'leased', chunkSize }))
+    const holders = Array.from({ length: arenaBytes / chunkSize + 4 }, () => createUringReadStream(file.path, { ring, buffers: 'leased', chunkSize }))
     await Promise.all(holders.map(firstChunk))
     const targets = Array.from({ length: 4 }, (_, i) => join(directory, `target-${i}`))
     await Promise.all(targets.map(async target => {

@@ -73,26 +73,28 @@ TEST("bytes written from memory are read back into other memory") {
   CHECK(found == sent);
 }
 
-TEST("registered buffers of every segment are written and read in their fixed form") {
+TEST("buffers are written and read in their fixed form, those of the last segments in the plain one") {
   DrivenEngine engine;
+  constexpr uint32_t registered = uring::BufferArena::registered_max;
   for (uint32_t segment = 0; segment < uring::BufferArena::segments_max; segment++) {
     const int64_t out = engine->arena().acquire(1 << 20);
     const int64_t in = engine->arena().acquire(1 << 20);
-    require_registration(engine, out);
+    const bool fixed = segment < registered;
+    if (fixed) require_registration(engine, out);
     const Bytes sent = test::random_bytes(1 << 20, segment);
     std::memcpy(engine->arena().address(out), sent.data(), sent.size());
     test::TempFile file;
     const auto writing = test::arena_write(0, file.fd(), out, 1 << 20, 0);
     const auto reading = test::arena_read(0, file.fd(), in, 1 << 20, 0);
-    CHECK_EQUAL(prepared(engine, writing).opcode, IORING_OP_WRITE_FIXED);
-    CHECK_EQUAL(prepared(engine, reading).opcode, IORING_OP_READ_FIXED);
-    CHECK_EQUAL(prepared(engine, reading).buf_index, segment);
+    CHECK_EQUAL(prepared(engine, writing).opcode, fixed ? IORING_OP_WRITE_FIXED : IORING_OP_WRITE);
+    CHECK_EQUAL(prepared(engine, reading).opcode, fixed ? IORING_OP_READ_FIXED : IORING_OP_READ);
+    CHECK_EQUAL(prepared(engine, reading).buf_index, fixed ? segment : 0);
     CHECK_EQUAL(engine.run(writing), 1 << 20);
     CHECK_EQUAL(engine.run(reading), 1 << 20);
     CHECK(file.content() == sent);
     CHECK_EQUAL(std::memcmp(engine->arena().address(in), sent.data(), sent.size()), 0);
   }
-  CHECK_EQUAL(engine->arena().registered_segments(), uring::BufferArena::segments_max);
+  CHECK_EQUAL(engine->arena().registered_segments(), registered);
 }
 
 TEST("segments are registered one by one, as they come into use, and once only") {

@@ -292,7 +292,7 @@ ringTest('buffers are used again, and the arena does not grow', async t => {
 ringTest('beyond the arena a buffer that is given away while it is read into stays as it was', async t => {
   const fifo = openSync(makeFifo(join(t.testdir(), 'fifo')), 'r+')
   await withRing(t, {}, async ring => {
-    const pool = new BufferPool(ring, { bufferSize: 1 << 20, count: 9 })
+    const pool = new BufferPool(ring, { bufferSize: 1 << 20, count: 17 })
     const held: FixedBuffer[] = []
     while (pool.free > 0) held.push(await pool.acquire())
     const buffer = held.find(({ bytes }) => bytes.buffer.byteLength > 1 << 20)! // its own, with room to align
@@ -312,7 +312,7 @@ ringTest('beyond the arena a read fills the part of a buffer that it is for', as
   const { path, content } = makeFile(join(t.testdir(), 'file'), 2 << 20)
   await withRing(t, {}, async ring => {
     const file = await open(path, 'r', { ring })
-    const pool = new BufferPool(ring, { bufferSize: 1 << 20, count: 9 })
+    const pool = new BufferPool(ring, { bufferSize: 1 << 20, count: 17 })
     const held: FixedBuffer[] = []
     while (pool.free > 0) held.push(await pool.acquire())
     for (const buffer of held) {
