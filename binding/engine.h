@@ -55,8 +55,10 @@ class Engine {
   // True when the kernel had no memory for a submission: try again later.
   bool unfinished() const { return ring_.unsubmitted() > 0 || !cancels_.empty(); }
 
-  // Turns every staged descriptor into an entry and enters the kernel. 0 or -errno.
-  int submit();
+  using Clock = std::chrono::steady_clock;
+  // Turns every staged descriptor into an entry and enters the kernel; of copies no more than one piece from `until` on,
+  // the others stay staged. 0 or -errno.
+  int submit(Clock::time_point until = Clock::time_point::max());
   // Copies completions to the shared ring and frees their slots. Returns how many.
   uint32_t reap();
   // Makes the kernel report one completion that is nobody's. 0 or -errno.
@@ -105,6 +107,7 @@ class Engine {
     CopyLane* lane = nullptr;         // or the one that it is either of
   };
 
+  bool take_chains();
   bool take_chain();
   uint32_t chain_length();
   void take(io_uring_sqe& sqe);

@@ -13,7 +13,7 @@ constexpr std::chrono::milliseconds drain_bound{10'000};
 // For how long one wake-up may go on to submit, drain, and submit what that staged. Timers wait for so long, and for
 // the copying of what is in flight: with a fixed four rounds a hot leased read kept the loop for 1.9 ms at a time, so
 // for 1.1, and an operation alone took 1.27 us, so 1.15 (2026-11-26, Linux 6.18).
-constexpr uint64_t turn_ns = 500'000;
+constexpr std::chrono::microseconds turn_bound{500};
 
 }  // namespace
 
@@ -60,14 +60,15 @@ void EngineHost::update_references() {
 
 void EngineHost::turn() {
   if (dispatching_ || closing_) return;
-  const uint64_t until = uv_hrtime() + turn_ns;
+  const auto until = Engine::Clock::now() + turn_bound;
   do {
-    const bool refused = engine_.submit() < 0;  // for want of memory: update_references() sees to a later turn
+    const bool refused = engine_.submit(until) < 0;  // for want of memory: update_references() sees to a later turn
     if (engine_.reap() > 0) dispatch();
     else if (refused || !engine_.staged()) break;  // not even by a lane
     if (closing_) return;
-  } while (uv_hrtime() < until);
-  engine_.submit();  // what the last round staged must not wait for the loop to sleep
+  } while (Engine::Clock::now() < until);
+  engine_.submit(until);  // what the last round staged must not wait for the loop to sleep,
+  if (engine_.staged() && !engine_.unfinished()) wakeup_.stay_awake();  // and what is left of copies for what else is due
   update_references();
   wakeup_.turn_ended();
 }

@@ -48,8 +48,10 @@ void Wakeup::retry_soon() {
   URING_CHECK(uv_timer_start(&retry_, [](uv_timer_t*) {}, retry_ms, 0) == 0);
 }
 
+void Wakeup::stay_awake() { URING_CHECK(uv_idle_start(&awake_, [](uv_idle_t*) {}) == 0); }
+
 void Wakeup::called_back() {
-  if (preparing_) URING_CHECK(uv_idle_start(&awake_, [](uv_idle_t*) {}) == 0);
+  if (preparing_) stay_awake();
 }
 
 void Wakeup::close(bool drained, Callback closed) {

@@ -23,6 +23,8 @@ class Wakeup {
   void unreference();
   // To be called when JavaScript has run in a turn.
   void called_back();
+  // The loop does not sleep before the next turn.
+  void stay_awake();
   // To be called at the end of each turn.
   void turn_ended() { source_->turn_ended(); }
   // Wakes the loop once more after a moment: the kernel was short of memory for a submission.

@@ -1,9 +1,9 @@
 // When operations reach the kernel: at the end of a turn together, but at once where it has less to do than is staged.
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Ring } from '../../lib/index.js'
-import { ops } from '../../lib/index.js'
-import { makeFifo } from '../helpers/files.js'
+import { copyFile, ops } from '../../lib/index.js'
+import { makeFifo, makeFile } from '../helpers/files.js'
 import { notUring, ringTest, withRing } from '../helpers/ring-state.js'
 import { turns } from '../helpers/stream-events.js'
 
@@ -61,4 +61,17 @@ ringTest('a large one is submitted at once behind one that takes its time', asyn
     for (const each of [first, small, large]) await t.rejects(each, { name: 'AbortError' })
   })
   closeSync(fifo)
+}, notUring)
+
+// Several in one submission would keep the event loop for as long as their bytes take.
+ringTest('the pieces of a copy are submitted one by one', async t => {
+  const source = makeFile(join(t.testdir(), 'source'), 6 << 20)
+  await withRing(t, {}, async ring => {
+    const { enters } = ring.stats()
+    const target = `${source.path}-copy`
+    const { operations } = await copyFile(source.path, target, { ring, reflink: 'never', chunkSize: 64 << 10 })
+    t.ok(operations >= 2 * 96)
+    t.ok(ring.stats().enters - enters >= 96, `${ring.stats().enters - enters} enters for ${operations} operations`)
+    t.ok(readFileSync(target).equals(source.content))
+  })
 }, notUring)
