@@ -93,7 +93,7 @@ class FilesCopy {
   get #isOrdinary(): boolean {
     const { direct, flush, atomic, preserve, reflink, dropCache, bytesPerSecondMax } = this.#plan
     const preserves = Object.values(preserve).some(each => each !== false)
-    return direct === false && !flush && !atomic && !preserves && reflink !== 'always' && !dropCache && bytesPerSecondMax === Infinity
+    return !direct && !flush && !atomic && !preserves && reflink !== 'always' && !dropCache && bytesPerSecondMax === Infinity
   }
 
   /** Gives those that were not copied: of one that failed copyFile will say why. */

@@ -50,7 +50,7 @@ export class Pipeline {
   constructor(readonly files: Files, readonly plan: CopyPlan, readonly size: number) {
     const synced = (plan.flush || plan.atomic) && files.units.write === 1 // direct writes are with the disk already
     this.#writeback = synced ? new EarlyWriteback(files.target.fd, 0) : null
-    this.#follower = files.units.read > files.units.write ? new CacheFollower(files.source.fd) : null
+    this.#follower = files.units.follows ? new CacheFollower(files.source.fd) : null
     setMaxListeners(0, this.#stop.signal) // of a slow copy each lane is one
   }
 

@@ -31,8 +31,8 @@ export interface CopyResult {
   bytes: number
   seconds: number
   /**
-   * 'clone': blocks are shared; 'direct': past the page cache; 'buffered': through it, though of a large source that is
-   * not there (Linux 6.5) only the target is.
+   * 'clone': blocks are shared; 'direct': past the page cache; 'buffered': through it. Of a large source (Linux 6.5) what is
+   * there is read from there, and the rest past it, in either way unless `direct` was asked for.
    */
   method: 'clone' | 'direct' | 'buffered'
   /** Reads and writes that were needed. */
@@ -144,7 +144,7 @@ class FileCopy {
   async #targetSuits(): Promise<boolean> {
     const { facts } = this.#target
     if (facts!.isFile()) return true
-    return facts!.isBlockDevice() && (this.plan.direct === false || await this.#target.cached() !== null)
+    return facts!.isBlockDevice() && (!this.plan.direct || await this.#target.cached() !== null)
   }
 
   /** When no direct write is in flight any more. */

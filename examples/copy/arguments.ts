@@ -111,7 +111,7 @@ export function parseArguments(args: string[]): CopyOptions | { text: string } {
     chunkSize: given(values['chunk-size'], text => parseChunkSize(text, values.direct ?? false)),
     depth: given(values.depth, parseDepth),
     force: values.force ?? false,
-    direct: values.direct ? 'prefer' : false,
+    direct: values.direct ? 'prefer' : undefined,
     flush: values.fsync ?? false,
     atomic: values.atomic ?? false,
     preserve: values.preserve ?? false,

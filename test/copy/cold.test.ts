@@ -3,11 +3,10 @@ import { closeSync, openSync, readFileSync, readSync, truncateSync } from 'node:
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { cacheStep } from '../../lib/copy-direct.js'
-import { cachedBytes } from '../../lib/file-calls.js'
 import { copyFile } from '../../lib/index.js'
-import { inspectFile, loadNative } from '../../lib/native.js'
-import { forget, makeFile } from '../helpers/files.js'
+import { makeFile } from '../helpers/files.js'
 import { withOverlay } from '../helpers/image.js'
+import { cached, forgottenObstacle, readFromDisks } from '../helpers/page-cache.js'
 import { makeSharedRings, notUring, ringTest } from '../helpers/ring-state.js'
 import { sha256 } from '../helpers/seeded.js'
 
@@ -18,18 +17,6 @@ const size = 9_000_001
 const coldPart = 40_000_000
 const piece = Buffer.alloc(1024 * 1024)
 
-async function cached(path: string, start = 0, length = size): Promise<number> {
-  const fd = openSync(path, 'r')
-  const bytes = await cachedBytes(fd, start, length)
-  closeSync(fd)
-  return bytes
-}
-
-/** Bytes that this process has had read from disks (proc_pid_io(5)). */
-function readFromDisks(): number {
-  return Number(/^read_bytes: (\d+)$/m.exec(readFileSync('/proc/self/io', 'latin1'))![1])
-}
-
 /** It is in the page cache then. */
 function readBeginning(path: string, length: number): void {
   const fd = openSync(path, 'r')
@@ -37,23 +24,10 @@ function readBeginning(path: string, length: number): void {
   closeSync(fd)
 }
 
-/** Why a source cannot be known to be cold, or read past the page cache here; or false. */
-async function obstacle(path: string): Promise<string | false> {
-  const addon = loadNative()
-  if (addon instanceof Error) return 'there is no addon to look at the page cache'
-  const fd = openSync(path, 'r')
-  const facts = inspectFile(addon, fd)
-  closeSync(fd)
-  if (typeof facts === 'number' || facts.directAlignment <= 0) return 'this file system does not tell how direct reads are aligned'
-  forget(path)
-  const bytes = await cached(path)
-  return bytes < 0 ? 'this kernel does not tell what is cached' : bytes > 0 && 'this file system keeps its pages'
-}
-
 async function withSource(t: Test, body: (source: { path: string, content: Buffer }, target: string) => Promise<void>, bytes = size): Promise<void> {
   const directory = t.testdir()
   const source = makeFile(join(directory, 'source'), bytes)
-  const reason = await obstacle(source.path)
+  const reason = await forgottenObstacle(source.path)
   if (reason === false) await body(source, join(directory, 'target'))
   else t.pass('a cold source', { skip: reason })
 }
@@ -63,14 +37,14 @@ for (const engine of ['uring', 'threads'] as const) {
   ringTest(`a cold source stays cold (${engine})`, t => withSource(t, async ({ path, content }, target) => {
     const { method, bytes } = await copyFile(path, target, { engine, reflink: 'never' })
     t.same([method, bytes], ['buffered', size])
-    t.equal(await cached(path), 0)
+    t.equal(await cached(path, 0, size), 0)
     t.equal(sha256(readFileSync(target)), sha256(content))
   }), skip)
 
   ringTest(`one of which much is in the page cache is read there (${engine})`, t => withSource(t, async ({ path, content }, target) => {
     readFileSync(path)
     await copyFile(path, target, { engine, reflink: 'never' })
-    t.ok(await cached(path) >= size)
+    t.ok(await cached(path, 0, size) >= size)
     t.equal(sha256(readFileSync(target)), sha256(content))
   }), skip)
 
@@ -98,7 +72,7 @@ for (const engine of ['uring', 'threads'] as const) {
 // Its own files have no pages at all.
 ringTest('of a file on an overlay nobody can tell', t => withOverlay(t, async folder => {
   const source = makeFile(join(folder, 'source'), size)
-  t.ok(await cached(source.path) < 0)
+  t.ok(await cached(source.path, 0, size) < 0)
   await copyFile(source.path, join(folder, 'target'), { reflink: 'never' })
   t.equal(sha256(readFileSync(join(folder, 'target'))), sha256(source.content))
 }))

@@ -32,7 +32,7 @@ function scripted(results: number[]): { lane: Lane, started: Started[] } {
   const file = { fd: 0, index: -1 }
   const files: Files = {
     ring, source: file, target: file, sourcePath: 'source', targetPath: 'target', sourceSeeks: true, targetSeeks: true, targetIsFile: true,
-    units: { read: 1, write: 1 }, cached: async () => null, tails: [], uncached: false, operations: 0
+    units: { read: 1, write: 1, follows: false }, cached: async () => null, tails: [], uncached: false, operations: 0
   }
   return { lane: new Lane(files, new HeapBuffer(100)), started }
 }
