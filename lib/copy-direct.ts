@@ -1,4 +1,4 @@
-/** Where a copy goes past the page cache: because it is asked to, or because its source is not there. */
+/** Where a copy goes past the page cache: because it is asked to, its source is not there, or its target would fill the memory. */
 import { constants, freemem } from 'node:os'
 import type { CopyPlan } from './copy-options.js'
 import { directUnitMin } from './direct.js'
@@ -13,8 +13,8 @@ const followedShare = 0.75
 
 /**
  * The share of the memory that is to be had above which a target is written past the page cache. The kernel lets a fifth of that
- * be dirty (vm.dirty_ratio), then writers wait for the disk in any case: on 23 GiB 10 GiB took 11.9 s through the page cache, 8.4
- * past it, and cp 21.8; the event loop stood still for 47 to 52 ms at most, and for 4 to 15 (2026-11-30, Linux 6.18).
+ * be dirty (vm.dirty_ratio), then writers wait for the disk in any case: on 23 GiB 10 GiB took 12 to 25 s through the page cache,
+ * 4 to 6 past it, and cp 20 to 37; the event loop stood still for 11 to 58 ms at most, and for 3 to 10 (2026-11-30, Linux 6.18).
  */
 const dirtyShare = 0.25
 

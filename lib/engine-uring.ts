@@ -1,6 +1,7 @@
 /** The engine over io_uring: descriptors written to shared memory, completions read from it. */
 import fs from 'node:fs'
 import { ArenaBuffer } from './arena-buffer.js'
+import { Cancels } from './cancels.js'
 import { Descriptors } from './descriptors.js'
 import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFile, Request } from './engine.js'
 import { noFacts, Opcode } from './engine.js'
@@ -11,6 +12,7 @@ import { closesLate, keepsFiles } from './kernel.js'
 import type { NativeAddon, NativeEngine, Setup, SharedMemory } from './native.js'
 import { arenaBytes, completionWords, Counter, descriptorWords, inspectFile, setupWords, Word } from './native.js'
 import type { WorkerLimits } from './options.js'
+import { OwnFile } from './own-file.js'
 import { explainPolled } from './polled.js'
 import { RegisteredBuffer } from './registered-buffer.js'
 import { IORING_SETUP_IOPOLL, IORING_SETUP_SQPOLL } from './setup.js'
@@ -38,27 +40,6 @@ function isAlone({ opcode, flags }: Request): boolean {
   return opcode === Opcode.close && flags === 0
 }
 
-/**
- * A place in the ring's table costs two system calls, 6 us, as a stream of one small file takes 40; and it saves less than 50 ns
- * for each operation, which in random reads could not be measured (2026-11-26).
- */
-const often = 128
-
-/** A file of this library's own opening: in the ring's table once it is used often. */
-class OwnFile implements OpenFile {
-  index = -1
-  #uses = 0
-
-  constructor(readonly fd: number, readonly engine: UringEngine, readonly native: NativeEngine) {}
-
-  used(): void {
-    if (++this.#uses === often) this.index = this.native.installFile(this.fd)
-  }
-}
-
-/** How long after it was asked to end what is still in flight is asked again. */
-const askAgainMs = 10
-
 export class UringEngine implements Engine {
   readonly kind = 'uring'
   readonly capacity: number
@@ -71,12 +52,7 @@ export class UringEngine implements Engine {
   readonly #requests: (Request | null)[]
   readonly #freeSlots: Int32Array
   #freeCount: number
-  /**
-   * What has been asked to end and has not: the kernel does not find what is behind a link, or on its way from one of its
-   * queues to another.
-   */
-  readonly #ending = new Set<Request>()
-  #asking: NodeJS.Timeout | null = null
+  readonly #cancels: Cancels
   #dispatching = false
   /** How many hold what is staged back. */
   #held = 0
@@ -98,6 +74,7 @@ export class UringEngine implements Engine {
   /** @throws an error of `io_uring_setup` or `io_uring_register` */
   constructor(readonly addon: NativeAddon, readonly owner: EngineOwner, setup: Setup, workers: WorkerLimits | null) {
     this.#native = new addon.Engine()
+    this.#cancels = new Cancels(this.#native)
     const granted = this.#native.open(setupWords(setup))
     if (granted < 0) throw errnoError(granted, 'io_uring_setup')
     const { sqEntries, setupFlags, features, ringFd } = this.#native.facts()
@@ -178,7 +155,7 @@ export class UringEngine implements Engine {
         this.#requests[slot] = null
         this.#freeSlots[this.#freeCount++] = slot
         request.slot = -1
-        if (this.#ending.size > 0) this.#ending.delete(request)
+        this.#cancels.ended(request)
         const result = completions[at + 1]
         if (this.#polled) explainPolled(request, result)
         this.owner.completed(request, result, completions[at + 2])
@@ -190,15 +167,7 @@ export class UringEngine implements Engine {
   }
 
   cancel(request: Request): void {
-    if (request.slot < 0) return
-    this.#native.cancel(request.slot)
-    this.#ending.add(request)
-    this.#asking ??= setTimeout(this.#askAgain, askAgainMs).unref()
-  }
-
-  readonly #askAgain = (): void => {
-    for (const { slot } of this.#ending) this.#native.cancel(slot)
-    this.#asking = this.#ending.size > 0 ? setTimeout(this.#askAgain, askAgainMs).unref() : null
+    if (request.slot >= 0) this.#cancels.ask(request)
   }
 
   flush(): void {
@@ -321,7 +290,7 @@ export class UringEngine implements Engine {
     // Chunks that another ring still writes.
     if (this.#buffersInUse > 0) await new Promise<void>(resolve => { this.#unused = resolve })
     this.#closed = true
-    this.#ending.clear()
+    this.#cancels.forget()
     this.ringFd = -1
     return new Promise(resolve => this.#native.close(resolve))
   }
