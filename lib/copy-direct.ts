@@ -41,7 +41,7 @@ export interface Content { fd: number, size: number, allocated: number }
 /** @throws EINVAL where a file system refuses direct IO and that is not to be put up with */
 export async function chooseUnits({ direct, dropCache, ring }: CopyPlan, source: End & Content, target: End): Promise<Units> {
   const possible = source.suits && target.suits && ring.engine.aligns
-  if (direct === false || direct === undefined) {
+  if (!direct) {
     const follows = possible && await canFollowCache(source)
     const past = follows && direct === undefined && !dropCache && fillsMemory(source) && await canBePast(target)
     return { read: follows ? directUnitMin : 1, write: past ? directUnitMin : 1, follows }
