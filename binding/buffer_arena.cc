@@ -57,6 +57,11 @@ bool BufferArena::contains(uint64_t offset, uint64_t bytes) const {
   return base_ != nullptr && offset < arena_bytes && bytes <= arena_bytes - offset;
 }
 
+std::span<char> BufferArena::beginning(uint64_t bytes) {
+  if (!reserve()) return {};
+  return {base_, std::min<size_t>(bytes, arena_bytes)};
+}
+
 int BufferArena::registered_index(uint64_t offset) const {
   const size_t index = offset / segment_bytes;
   return segments_[index].registered ? static_cast<int>(index) : -1;

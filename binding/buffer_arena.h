@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "registered_buffers.h"
@@ -34,6 +35,8 @@ class BufferArena {
   void release(int64_t offset);
 
   bool contains(uint64_t offset, uint64_t bytes) const;
+  // Where buffers of so many bytes together come from first; empty where there is no memory.
+  std::span<char> beginning(uint64_t bytes);
   void* address(uint64_t offset) const { return base_ + offset; }
   // The index under which the kernel knows this buffer's segment, or -1.
   int registered_index(uint64_t offset) const;

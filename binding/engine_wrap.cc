@@ -1,6 +1,7 @@
 #include "engine_wrap.h"
 
 #include "check.h"
+#include "file_work.h"
 
 namespace uring {
 namespace {
@@ -42,6 +43,7 @@ Napi::Function EngineWrap::define(Napi::Env env) {
                          InstanceMethod<&EngineWrap::acquire_buffer>("acquireBuffer"),
                          InstanceMethod<&EngineWrap::release_buffer>("releaseBuffer"),
                          InstanceMethod<&EngineWrap::abandon_buffer>("abandonBuffer"),
+                         InstanceMethod<&EngineWrap::populate>("populate"),
                          InstanceMethod<&EngineWrap::lease>("lease"),
                          InstanceMethod<&EngineWrap::detach>("detach"),
                          InstanceMethod<&EngineWrap::close>("close"),
@@ -200,6 +202,12 @@ Napi::Value EngineWrap::acquire_buffer(const Napi::CallbackInfo& info) {
 
 void EngineWrap::release_buffer(const Napi::CallbackInfo& info) {
   host_->engine().arena().release(info[0].As<Napi::Number>().Int64Value());
+}
+
+// populate(bytes, done)
+void EngineWrap::populate(const Napi::CallbackInfo& info) {
+  const auto bytes = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
+  start_populating(host_->engine().arena().beginning(bytes), info[1].As<Napi::Function>());
 }
 
 // The buffer stays in use, and its memory mapped, for ever.

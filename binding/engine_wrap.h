@@ -32,6 +32,7 @@ class EngineWrap : public Napi::ObjectWrap<EngineWrap> {
   Napi::Value operations(const Napi::CallbackInfo& info);
   Napi::Value acquire_buffer(const Napi::CallbackInfo& info);
   void release_buffer(const Napi::CallbackInfo& info);
+  void populate(const Napi::CallbackInfo& info);
   void abandon_buffer(const Napi::CallbackInfo& info);
   Napi::Value lease(const Napi::CallbackInfo& info);
   void detach(const Napi::CallbackInfo& info);

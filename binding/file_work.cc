@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <vector>
 
+#include <sys/mman.h>
+
+#include "buffer_arena.h"
 #include "file_calls.h"
 #include "small_files.h"
 
@@ -38,6 +41,26 @@ class FileWork : public Napi::AsyncWorker {
   Napi::Reference<Napi::Float64Array> array_;
 };
 
+// One huge page at a time: who maps memory meanwhile, as V8 does, waits for one.
+class Populating : public Napi::AsyncWorker {
+ public:
+  Populating(std::span<char> memory, Napi::Function done) : Napi::AsyncWorker(done, "uring-streams.memory"), memory_(memory) {}
+
+ protected:
+  void Execute() override {
+    constexpr int populate_write = 23;  // MADV_POPULATE_WRITE: as if each page were written, and none changes
+    constexpr size_t step = BufferArena::segment_bytes;
+    for (size_t at = 0; at < memory_.size(); at += step) {
+      madvise(memory_.data() + at, std::min(step, memory_.size() - at), populate_write);
+    }
+  }
+
+  void OnOK() override { Callback().Call({}); }
+
+ private:
+  const std::span<char> memory_;
+};
+
 class SmallFiles : public Napi::AsyncWorker {
  public:
   SmallFiles(Napi::Buffer<char> paths, bool clone, Napi::Float64Array results, Napi::Function done)
@@ -63,6 +86,8 @@ class SmallFiles : public Napi::AsyncWorker {
 };
 
 }  // namespace
+
+void start_populating(std::span<char> memory, Napi::Function done) { (new Populating(memory, done))->Queue(); }
 
 void start_small_files(const Napi::CallbackInfo& info) {
   const auto paths = info[0].As<Napi::Buffer<char>>();

@@ -61,6 +61,7 @@ export class Pipeline {
     const chunk = this.#chunk(this.plan.chunkSize ?? chunkSizeDefault)
     const depth = this.plan.depth ?? (units.write > 1 ? depthDirect : depthDefault)
     const count = parallel ? Math.min(depth, Math.ceil(this.size / chunk)) : 1
+    if (count > 1) await engine.populate(count * chunk)
     for (let i = 0; i < count; i++) {
       this.#lanes.push(new Lane(this.files, units.read > 1 ? engine.acquirePages(chunk) : engine.acquireBuffer(chunk)))
     }

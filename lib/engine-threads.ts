@@ -229,6 +229,11 @@ export class ThreadsEngine implements Engine {
     return new HeapBuffer(bytes)
   }
 
+  /** Its threads touch what they fill. */
+  populate(): Promise<void> {
+    return Promise.resolve()
+  }
+
   /** Only the addon can tell where memory begins. */
   get aligns(): boolean {
     return !(loadNative() instanceof Error)

@@ -235,6 +235,11 @@ export class UringEngine implements Engine {
     return this.#arenaBuffer(bytes) ?? new HeapBuffer(bytes)
   }
 
+  populate(bytes: number): Promise<void> {
+    if (this.#arena === null) return Promise.resolve()
+    return new Promise(resolve => this.#native.populate(bytes, resolve)) // before #canLease, which touches the first of it
+  }
+
   readonly aligns = true
 
   acquirePages(bytes: number): EngineBuffer {

@@ -104,6 +104,8 @@ export interface NativeEngine {
   unregisterBuffer(index: number): void
   /** Writes 1 in the place of each opcode that the kernel has. 0 or a negative errno. */
   operations(out: Uint8Array): number
+  /** Lets a thread touch the memory of the first so many bytes of buffers. */
+  populate(bytes: number, done: () => void): void
   /** An offset in the arena, or -1. */
   acquireBuffer(bytes: number): number
   releaseBuffer(offset: number): void

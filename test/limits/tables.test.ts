@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createUringReadStream, createUringWriteStream, open, ops } from '../../lib/index.js'
 import type { Ring, UringReadStream } from '../../lib/index.js'
 import { digestOf, makeFile, makeFiles } from '../helpers/files.js'
-import { assertUnused, notUring, ringTest, withRing } from '../helpers/ring-state.js'
+import { assertUnused, kernelBefore, notUring, ringTest, withRing } from '../helpers/ring-state.js'
 import { patterned, sha256 } from '../helpers/seeded.js'
 import { closing, endAndClose, next, writeOne } from '../helpers/stream-events.js'
 
@@ -55,6 +55,21 @@ for (const chunkSize of [256 << 10, 1 << 20]) {
     })
   }, notUring)
 }
+
+ringTest('memory that is got ready is there, and what was in it stays', async t => {
+  const { path, content } = makeFile(join(t.testdir(), 'file'), 1 << 20)
+  await withRing(t, {}, async ring => {
+    const stream = createUringReadStream(path, { ring, buffers: 'leased', chunkSize: 1 << 20 })
+    const held = await firstChunk(stream)
+    const before = process.memoryUsage.rss()
+    await ring.engine.populate(2 * arenaBytes)
+    t.ok(process.memoryUsage.rss() - before > arenaBytes / 2 || kernelBefore(5, 14), 'all that there is')
+    t.ok(held.equals(content))
+    const closed = closing(stream)
+    stream.destroy()
+    await closed
+  })
+}, notUring)
 
 ringTest('copies that begin while the arena is used up are right', async t => {
   const chunkSize = 1 << 20
