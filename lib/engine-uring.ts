@@ -61,6 +61,8 @@ export class UringEngine implements Engine {
   #unused: (() => void) | null = null
   /** All of the arena's memory, for this library's eyes only; null where the host forbids such views. */
   #arena: Buffer | null | undefined
+  /** Bytes of it that a thread has touched, or is about to. */
+  #populated = 0
   /** IORING_SETUP_* that hold. */
   readonly setupFlags: number
   /** The ring's own descriptor; -1 when it is closed. */
@@ -235,9 +237,11 @@ export class UringEngine implements Engine {
     return this.#arenaBuffer(bytes) ?? new HeapBuffer(bytes)
   }
 
-  populate(bytes: number): Promise<void> {
-    if (this.#arena === null) return Promise.resolve()
-    return new Promise(resolve => this.#native.populate(bytes, resolve)) // before #canLease, which touches the first of it
+  async populate(bytes: number): Promise<void> {
+    const wanted = Math.min(bytes, arenaBytes)
+    if (this.#arena === null || wanted <= this.#populated) return
+    this.#populated = wanted
+    await new Promise<void>(resolve => this.#native.populate(wanted, resolve)) // before #canLease, which touches the first of it
   }
 
   readonly aligns = true
