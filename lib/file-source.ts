@@ -51,10 +51,8 @@ export class FileSource implements Left {
   private _position = currentPosition
   /** Bytes still to be given at most. */
   private _left: number
-  /** Reads into the consumer's views, */
+  /** Reads into the consumer's views. */
   private _direct: ViewRead | null = null
-  /** and who waits for the one that is in flight to end. */
-  private _directEnded: (() => void) | null = null
   /** The stream's first view has no reader any more. */
   private _orphaned = false
   /** Called when the window may have something to take. */
@@ -109,6 +107,7 @@ export class FileSource implements Left {
 
   /** Without an async function where it need not wait: each costs a large view's read a hundredth. @internal */
   pull(controller: SourceController): Promise<void> | void {
+    if (this._direct?.isRunning) return // another view was brought: its turn comes when this one is answered
     const { byobRequest } = controller
     const pulled = byobRequest !== null && this._fillsDirectly(byobRequest.view!.byteLength)
       ? this._fill(controller, byobRequest)
@@ -201,18 +200,21 @@ export class FileSource implements Left {
     if (this._closing !== null) return
     if (this._window !== null) return this._dropWindow().then(() => this._fill(controller, request))
     const view = request.view as Uint8Array
-    const read = this._direct ??= new ViewRead(this.file.ring, this.file.file!, this._sequential)
     const bytes = Math.min(view.byteLength, this._left)
     if (bytes === 0) return this._end()
-    return new Promise(resolve => {
-      read.run(view, bytes, this._position, () => resolve(this._filled(controller, request, read)))
-    })
+    const read = this._direct ??= this._makeViewRead()
+    // No promise for the stream to wait for: it asks again when it is answered.
+    read.run(view, bytes, this._position, () => this._filled(controller, request, read))
   }
 
-  private _filled(controller: SourceController, request: ReadableStreamBYOBRequest, { filled, failure }: ViewRead): Promise<void> | void {
-    this._directEnded?.()
+  private _makeViewRead(): ViewRead {
+    const { ring, file, facts } = this.file
+    return new ViewRead(ring, file!, this._sequential, Math.min(facts.size, this._position + this._left))
+  }
+
+  private _filled(controller: SourceController, request: ReadableStreamBYOBRequest, { filled, failure }: ViewRead): void {
     if (this._closing !== null) return
-    if (filled === 0) return failure !== null ? this._fail(failure) : this._end()
+    if (filled === 0) return void (failure !== null ? this._fail(failure) : this._end())
     this._moved(filled)
     if (!this._orphaned) return request.respond(filled)
     this._orphaned = false
@@ -297,18 +299,14 @@ export class FileSource implements Left {
     this.file.leave()
     await this.opening
     this._wake()
-    if (this._direct?.isRunning) {
-      const ended = new Promise<void>(resolve => { this._directEnded = resolve })
-      this.file.ring.cancel(this._direct!)
-      await ended
-    }
+    await this._direct?.stop()
     await this._dropWindow()
     await this.file.end(this._options.autoClose !== false)
   }
 
   /** Whether a pipe may take chunks past the stream: nothing of it is in the stream's queue, or on its way there. @internal */
   get isClear(): boolean {
-    return this._closing === null && !this._pulling && this._stream.deref()!.desiredSize === 0
+    return this._closing === null && !this._pulling && !this._direct?.isRunning && this._stream.deref()!.desiredSize === 0
   }
 }
 

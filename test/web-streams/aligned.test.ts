@@ -43,6 +43,29 @@ ringTest('the start stays where it is through BYOB reads', async t => {
   t.ok(Buffer.concat(parts).equals(file.content))
 }, notUring)
 
+ringTest('one of the views that begin a little behind a page is not quite filled, the others are', async t => {
+  const bytes = 1 << 18
+  const { file } = fileAndTarget(t, 4 * bytes)
+  const read = async (place: number, start: number, views: number): Promise<number[]> => {
+    const reader = createUringReadableStream(file.path, { start }).getReader({ mode: 'byob' })
+    const parts: Buffer[] = []
+    let memory = allocateAligned(bytes + place, 4096)
+    const first = memory.byteOffset + place
+    for (let i = 0; i < views; i++) {
+      const { value } = await reader.read(new Uint8Array(memory.buffer, first, bytes))
+      parts.push(Buffer.from(value!))
+      memory = value!
+    }
+    t.match(await reader.read(new Uint8Array(memory.buffer, first, bytes)), { done: true })
+    t.ok(Buffer.concat(parts).equals(file.content.subarray(start)))
+    return parts.map(({ length }) => length)
+  }
+  t.same(await read(16, 0, 5), [bytes, bytes - 64, bytes, bytes, 64], "V8's place")
+  t.same(await read(0, 4080, 4), [bytes, bytes - 64, bytes, bytes - 4080 + 64], 'a page, of a file from shortly before one')
+  for (const place of [0, 64, 2064]) t.same(await read(place, 0, 4), [bytes, bytes, bytes, bytes], `${place} bytes behind a page`)
+  t.same(await read(16, 2 * bytes, 2), [bytes, bytes], 'a view that takes the rest of the file has all of it')
+}, notUring)
+
 ringTest('memory on a page takes direct reads', async t => {
   const { file } = fileAndTarget(t, 1 << 20)
   let fd: number
