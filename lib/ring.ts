@@ -136,17 +136,17 @@ export class Ring extends Admission {
   #claim(operations: readonly Operation[]): number {
     let claimed = 0
     let span = 0
+    let chain = 0
     try {
-      for (; claimed < operations.length; claimed++) {
-        this.#check(operations[claimed])
-        operations[claimed].callback = settleInBatch // a second time it is one that was submitted before
-      }
-      for (let head = 0, end: number; head < operations.length; head = end) {
-        end = endOfChain(operations, head)
-        let chain = 0
-        for (let i = head; i < end; i++) chain += operations[i].span
+      for (const operation of operations) {
+        this.#check(operation)
+        operation.callback = settleInBatch // a second time it is one that was submitted before
+        claimed++
+        chain += operation.span
+        if (operation.linksNext && claimed < operations.length) continue
         if (chain > 1) validateInteger(chain, 'length of the chain', 1, this.engine.chainMax)
         span += chain
+        chain = 0
       }
       return span
     } catch (error) {
