@@ -23,7 +23,7 @@ async function assertCopied(t: Test, source: string, target: string, options: Co
   const { bytes, seconds, method } = await copyFile(source, target, options)
   t.equal(sha256OfFile(target), sha256OfFile(source), `the bytes of ${source}`)
   t.equal(bytes, statSync(source).size)
-  t.ok(seconds > 0)
+  t.ok(Number.isFinite(seconds) && seconds >= 0) // 0 by a clock of 4 ms
   t.match(method, /^(clone|buffered|direct)$/)
 }
 
