@@ -24,7 +24,7 @@
             "binding/engine_wrap.cc",
             "binding/file_calls.cc",
             "binding/small_files.cc",
-            "binding/file_work.cc",
+            "binding/thread_work.cc",
             "binding/addon.cc"
           ]
         }]

@@ -4,7 +4,7 @@
 #include <napi.h>
 
 #include "engine_wrap.h"
-#include "file_work.h"
+#include "thread_work.h"
 #include "first_read.h"
 #include "inspect.h"
 #include "stamp.h"  // made by stamp.js

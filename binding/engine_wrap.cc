@@ -1,7 +1,7 @@
 #include "engine_wrap.h"
 
 #include "check.h"
-#include "file_work.h"
+#include "thread_work.h"
 
 namespace uring {
 namespace {

@@ -1,4 +1,4 @@
-// Calls of file_calls.h and small_files.h on one of libuv's threads, for JavaScript.
+// Work for one of libuv's threads, for JavaScript: calls of file_calls.h and small_files.h, and the touching of memory.
 #pragma once
 
 #include <napi.h>

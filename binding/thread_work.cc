@@ -1,4 +1,4 @@
-#include "file_work.h"
+#include "thread_work.h"
 
 #include <algorithm>
 #include <vector>
