@@ -33,7 +33,7 @@ export class Ring extends Admission {
   /** The ring of this thread, made at the first call: one for each engine. @throws ERR_URING_UNAVAILABLE, ERR_INVALID_ARG_VALUE */
   static shared(engine: EngineChoice = 'auto'): Ring {
     const choice = engineChoice(engine)
-    return sharedRings.get(choice) ?? share(new Ring({ engine: choice }), choice)
+    return sharedRings.get(choice) ?? share(choice)
   }
 
   /**
@@ -275,7 +275,8 @@ function unfolded(operation: Operation): readonly Operation[] {
 const sharedRings = new Map<EngineChoice, Ring>()
 
 /** By what was asked for and by what came of it: 'auto' is one of the other two. */
-function share(made: Ring, choice: EngineChoice): Ring {
+function share(choice: EngineChoice): Ring {
+  const made = new Ring({ engine: choice })
   const { kind } = made.engine
   const ring = sharedRings.get(kind) ?? made // 'auto' came to threads, which were asked for by name before
   for (const name of kind === 'uring' ? ['auto', kind] as const : [choice, kind]) sharedRings.set(name, ring)
