@@ -1,5 +1,4 @@
 /** A file that takes the place of another as a whole, or not at all: rename(2) of one that is on the disk already. */
-import { randomBytes } from 'node:crypto'
 import type { BigIntStats } from 'node:fs'
 import fs, { constants } from 'node:fs'
 import { constants as system } from 'node:os'
@@ -84,7 +83,8 @@ export class AtomicFile {
       const target = onlyNew ? path : await followed(path)
       const replaced = onlyNew ? null : await replaceable(target, path)
       // Not made of the target's name, which may be as long as names can be.
-      const name = `.uring-${randomBytes(9).toString('hex')}.tmp`
+      // The global loads node:crypto when it is used: that takes 5 ms, which is nearly as long as all of this library.
+      const name = `.uring-${crypto.randomUUID()}.tmp`
       return new AtomicFile(ring, target, mapPath(target, each => neighbour(each, name)), replaced, onlyNew)
     } catch (error) {
       const { errno } = error as NodeJS.ErrnoException
