@@ -2,6 +2,7 @@
 import type { OpenFile } from './engine.js'
 import { currentPosition, Opcode, Request } from './engine.js'
 import { errnoError } from './errors.js'
+import { operationBytesMax } from './options.js'
 import { retried } from './retry.js'
 import type { Ring } from './ring.js'
 
@@ -53,7 +54,7 @@ export class ViewRead extends Request {
 
   private _start(): void {
     this.offset = this.filled
-    this.length = this._bytes - this.filled
+    this.length = Math.min(this._bytes - this.filled, operationBytesMax)
     this.position = this._place === currentPosition ? currentPosition : this._place + this.filled
     this.ring.start(this)
   }

@@ -101,6 +101,22 @@ ringTest('default reads and views may alternate in any order', async t => {
   t.pass('15 rounds')
 })
 
+ringTest('a view of 4 GiB, more than an operation takes, is filled as any other', async t => {
+  const { file } = fileAndTarget(t, 100_000)
+  let view: Uint8Array
+  try {
+    view = new Uint8Array(2 ** 32) // no page of it is touched that is not read into
+  } catch (error) {
+    return void t.pass('no such view', { skip: String(error) })
+  }
+  const reader = createUringReadableStream(file.path).getReader({ mode: 'byob' })
+  const { value, done } = await reader.read(view)
+  t.equal(done, false)
+  t.ok(file.content.equals(value!))
+  t.equal(value!.buffer.byteLength, 2 ** 32)
+  await reader.cancel()
+})
+
 ringTest('several views may be given at once; they are filled in order', async t => {
   const { file } = fileAndTarget(t, 900_000)
   const reader = createUringReadableStream(file.path).getReader({ mode: 'byob' })
