@@ -3,6 +3,7 @@ import type { BigIntStats } from 'node:fs'
 import { constants, fstatSync, ftruncate, lstatSync, realpathSync, stat, unlinkSync } from 'node:fs'
 import { constants as os } from 'node:os'
 import { promisify } from 'node:util'
+import { onAbort } from './abort.js'
 import { AtomicFile } from './atomic-file.js'
 import type { CopyPlan } from './copy-options.js'
 import type { OpenFile } from './engine.js'
@@ -21,6 +22,24 @@ export function isSame(one: Identity, other: Identity): boolean {
   return one.dev === other.dev && one.ino === other.ino
 }
 
+/**
+ * What copies of this thread are writing to, by identity, each until it is closed: two paths may lead to one file (hard and
+ * symbolic links), and two copies at once would leave a mixture of both.
+ */
+const turns = new Map<string, Promise<void>>()
+
+/** Resolves when the other has had its turn, or the signal came. */
+function endOf(turn: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return turn
+  return new Promise(resolve => {
+    const forget = onAbort(signal, () => resolve())
+    void turn.then(() => {
+      forget()
+      resolve()
+    })
+  })
+}
+
 export class CopyTarget {
   file: OpenFile | null = null
   /** What was found when it was opened. */
@@ -30,6 +49,7 @@ export class CopyTarget {
   #cached: Promise<OpenFile | null> | null = null
   /** That file while it is not whole; null too if it is none that could be removed. */
   #partial: Identity | null = null
+  #endTurn: (() => void) | null = null
 
   constructor(readonly plan: CopyPlan, readonly path: Path) {}
 
@@ -43,16 +63,42 @@ export class CopyTarget {
    * @throws EEXIST, EISDIR, and an error whose message says so where it is the source
    */
   async open(source: Path, from: BigIntStats): Promise<void> {
-    const { force, atomic } = this.plan
-    // Like cp: no set-user-id or set-group-id bit, and the kernel takes the umask off.
-    const mode = Number(from.mode) & 0o777
+    const { force, atomic, preserve } = this.plan
+    // Like cp: no set-user-id or set-group-id bit, and the kernel takes the umask off. Where the mode comes in the end, behind
+    // the owner, nobody else is to read it before.
+    const mode = Number(from.mode) & (preserve.mode ? 0o700 : 0o777)
     if (atomic) this.#atomic = await this.#beside(source, from)
     const made = await this.#openOrMake(atomic || !force, mode, source, from)
     const { fd } = this.file!
     const facts = this.facts = fstatSync(fd, { bigint: true }) // just opened: nothing to wait for
     if (isSame(facts, from)) throw sameFile(source, this.path)
     if (made && facts.isFile()) this.#partial = facts
+    if (facts.isFile() && await this.#takeTurn(facts)) {
+      this.facts = fstatSync(fd, { bigint: true })
+      if (this.facts.nlink === 0n) { // the other copy failed, and has removed it
+        await this.close()
+        return this.open(source, from)
+      }
+    }
     await this.#atomic?.resemble(fd)
+  }
+
+  /** Gives whether there was another copy to wait for. */
+  async #takeTurn({ dev, ino }: Identity): Promise<boolean> {
+    const { signal } = this.plan
+    const key = `${dev}:${ino}`
+    let waited = false
+    for (let turn; (turn = turns.get(key)) !== undefined; waited = true) {
+      await endOf(turn, signal)
+      signal?.throwIfAborted()
+    }
+    turns.set(key, new Promise(resolve => {
+      this.#endTurn = () => {
+        turns.delete(key)
+        resolve()
+      }
+    }))
+    return waited
   }
 
   /** What was there is gone, and what comes is to be removed while it is not whole. */
@@ -124,7 +170,12 @@ export class CopyTarget {
     const { file } = this
     if (file === null) return
     this.file = null
-    await closeFile(this.plan.ring, file)
+    try {
+      await closeFile(this.plan.ring, file)
+    } finally {
+      this.#endTurn?.()
+      this.#endTurn = null
+    }
   }
 
   /** All of it is written: on the disk if that is asked for, and in its place. */

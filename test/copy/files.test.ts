@@ -1,5 +1,5 @@
 // copyFiles: many files, as copyFile copies each.
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { copyFiles } from '../../lib/index.js'
@@ -53,6 +53,24 @@ for (const engine of ['uring', 'threads'] as const) {
     await copyFiles(files, { engine })
     t.same(readdirSync(join(directory, 'into')), ['0', '1', '2', '3', '4'], 'force is the default')
     t.equal(statSync(files[3].target).size, 10)
+  }, skip)
+
+  ringTest(`names of one file get one of the sources whole, never a mixture (${engine})`, async t => {
+    const directory = t.testdir({ into: { 0: 'old' }, fresh: {} })
+    const sources = makeFiles(directory, [300_000, 460_000, 350_001, 2_000_000])
+    const files = (folder: string): FileToCopy[] => sources.map(({ path }, i) => ({ source: path, target: join(directory, folder, `${i}`) }))
+    linkSync(join(directory, 'into/0'), join(directory, 'into/1'))
+    symlinkSync('1', join(directory, 'into/2'))
+    symlinkSync('../into/0', join(directory, 'into/3'))
+    // Of one that is not there yet, all but the first find what that has made.
+    const fresh = files('fresh').map(({ source }) => ({ source, target: join(directory, 'fresh/0') }))
+    for (let round = 0; round < 5; round++) {
+      for (const all of [files('into'), fresh]) {
+        await copyFiles(all, { engine })
+        const found = readFileSync(all[0].target)
+        t.ok(sources.some(({ content }) => content.equals(found)), `${found.length} bytes of one source`)
+      }
+    }
   }, skip)
 
   ringTest(`an abort ends all of them (${engine})`, async t => {
