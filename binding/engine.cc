@@ -33,6 +33,10 @@ int Engine::open(const RingOptions& options) {
   return 0;
 }
 
+bool Engine::undelivered() const {
+  return shared_.header[Shared::dispatched] < shared_.header[Shared::completed];
+}
+
 bool Engine::staged() const {
   return shared_.header[Shared::staged] != shared_.header[Shared::taken];
 }
@@ -55,9 +59,27 @@ int Engine::submit(Clock::time_point until) {
     // The queue moves by what the kernel consumed, which is what it says it took.
     URING_CHECK(before - ring_.unsubmitted() == static_cast<uint32_t>(taken));
     if (taken == 0) return -EAGAIN;
+    sever_chain();
     if (copies && Clock::now() >= until) break;
   }
   return 0;
+}
+
+// A kernel that has no memory for a request (a container's limit) stops there, be it in the midst of a chain, and what is
+// left of that would run by itself: a copy's write before its read. It ends as if what it was linked to had failed.
+void Engine::sever_chain() {
+  constexpr uint8_t links = IOSQE_IO_LINK | IOSQE_IO_HARDLINK;
+  const auto left = static_cast<int32_t>(ring_.unsubmitted());
+  bool linked = left > 0 && (ring_.waiting(-1).flags & links);
+  for (int32_t i = 0; linked && i < left; i++) {
+    io_uring_sqe& sqe = ring_.waiting(i);
+    linked = sqe.flags & links;
+    const uint64_t user_data = sqe.user_data;
+    slots_[static_cast<uint32_t>(user_data)].severed = true;
+    sqe = {};
+    sqe.opcode = IORING_OP_NOP;
+    sqe.user_data = user_data;
+  }
 }
 
 // Fills the queue. True if it stopped behind a piece of a copy: those move their bytes while they are submitted, eight of
@@ -226,7 +248,8 @@ uint32_t Engine::finish(const io_uring_cqe& cqe, Completion* out) {
   count(completed);
   if (slot.adopts && cqe.res >= 0) adopt(cqe.res);
   if (slot.closes >= 0 && cqe.res == -ECANCELED) adopt(slot.closes);  // still open
-  *out = {index, cqe.res == -erestartsys ? -EINTR : cqe.res, cqe.flags, generation};
+  *out = {index, slot.severed ? -ECANCELED : cqe.res == -erestartsys ? -EINTR : cqe.res, cqe.flags, generation};
+  slot.severed = false;
   return slot.lane == nullptr ? 1 : finish_lane(*slot.lane, out);
 }
 
@@ -272,6 +295,7 @@ bool Engine::drain(std::chrono::milliseconds bound) {
   const auto deadline = std::chrono::steady_clock::now() + bound;
   submit();
   draining_ = true;
+  discard_undelivered();
   cancel_all();
   for (;;) {
     discard();
@@ -315,12 +339,18 @@ void Engine::discard() {
   for (;;) {
     const uint32_t count = reap_into(discarded, std::size(discarded));
     if (count == 0) return;
-    for (uint32_t i = 0; i < count; i++) {
-      const Completion& completion = discarded[i];
-      const Slot& slot = slots_[completion.slot];
-      if (slot.opens && !slot.adopts && completion.result >= 0) close(completion.result);
-    }
+    for (uint32_t i = 0; i < count; i++) discard(discarded[i]);
   }
+}
+
+void Engine::discard_undelivered() {
+  uint32_t* header = shared_.header;
+  while (undelivered()) discard(shared_.completions[header[Shared::dispatched]++]);
+}
+
+void Engine::discard(const Completion& completion) {
+  const Slot& slot = slots_[completion.slot];
+  if (slot.opens && !slot.adopts && completion.result >= 0) close(completion.result);
 }
 
 void Engine::adopt(int fd) {
@@ -343,7 +373,5 @@ void Engine::close_adopted() {
   }
   adopted_.clear();
 }
-
-void Engine::leak() { arena_.leak(); }
 
 }  // namespace uring

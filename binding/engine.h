@@ -51,6 +51,8 @@ class Engine {
   uint32_t capacity() const { return ring_.cq_entries() - 1; }
   uint32_t in_flight() const { return in_flight_; }
   bool staged() const;
+  // Whether completions have been reaped that JavaScript has not taken.
+  bool undelivered() const;
   bool idle() const { return in_flight_ == 0 && !staged() && !unfinished(); }
   // True when the kernel had no memory for a submission: try again later.
   bool unfinished() const { return ring_.unsubmitted() > 0 || !cancels_.empty(); }
@@ -84,9 +86,6 @@ class Engine {
   // The write that is staged at this index, and the read before it that is linked to it, begin again with further
   // pieces of the range by themselves. Both complete once, together, and use the range and the piece until then.
   void add_lane(uint32_t index, CopyRange& range, CopyPiece& piece);
-  // Gives up what is still in flight: its memory stays, for the kernel may use it.
-  void leak();
-
   // Closes the files that were opened to be closed by this engine, and were not.
   void close_adopted();
   // Somebody else closes this one. True if it was adopted.
@@ -101,6 +100,7 @@ class Engine {
     bool cancelling = false;         // among the cancels: once is enough there, however often it is asked for
     bool opens = false;              // its result is a descriptor,
     bool adopts = false;             // and nobody but its stream knows of it
+    bool severed = false;            // its chain was taken without it
     int32_t closes = -1;             // the adopted descriptor that it closes
     std::unique_ptr<iovec[]> vector;  // of a vectored operation, until its completion
     std::unique_ptr<CopyLane> owned;  // the lane of which this is the read,
@@ -111,6 +111,7 @@ class Engine {
   bool take_chain();
   uint32_t chain_length();
   void take(io_uring_sqe& sqe);
+  void sever_chain();
   void stage_cancel();
   void cancel_all();
   void ask_to_end(uint32_t slot);
@@ -124,6 +125,8 @@ class Engine {
   uint32_t reap_into(Completion* out, uint32_t max);
   void adopt(int fd);
   void discard();
+  void discard(const Completion& completion);
+  void discard_undelivered();
 
   Ring ring_;
   BufferArena arena_;

@@ -7,7 +7,7 @@
 namespace uring {
 namespace {
 
-// File operations end by themselves, so this is only ever used up by a file system that hangs.
+// After so long everything is asked to end once more.
 constexpr std::chrono::milliseconds drain_bound{10'000};
 
 // For how long one wake-up may go on to submit, drain, and submit what that staged. Timers wait for so long, and for
@@ -59,12 +59,15 @@ void EngineHost::update_references() {
 }
 
 void EngineHost::turn() {
-  if (dispatching_ || closing_) return;
+  // What JavaScript was not there to take is kept for the end.
+  if (dispatching_ || closing_ || engine_.undelivered()) return;
   const auto until = Engine::Clock::now() + turn_bound;
   do {
     const bool refused = engine_.submit(until) < 0;  // for want of memory: update_references() sees to a later turn
-    if (engine_.reap() > 0) dispatch();
-    else if (refused || !engine_.staged()) break;  // not even by a lane
+    if (engine_.reap() > 0) {
+      dispatch();
+      if (engine_.undelivered()) return;
+    } else if (refused || !engine_.staged()) break;  // not even by a lane
     if (closing_) return;
   } while (Engine::Clock::now() < until);
   engine_.submit(until);  // what the last round staged must not wait for the loop to sleep,
@@ -112,13 +115,13 @@ void EngineHost::close(napi_value closed) {
     delete this;
     return;
   }
-  // Past the bound the memory is leaked: the kernel may still write to it.
-  const bool drained = engine_.drain(drain_bound);
-  if (!drained) engine_.leak();
+  // However long a file system hangs: the kernel may write to memory that V8 frees with its isolate. A process that ends
+  // would wait as long, in the kernel (io_uring_cancel_generic).
+  while (!engine_.drain(drain_bound)) continue;
   napi_delete_reference(env_, dispatch_);
   napi_delete_reference(env_, keep_);
   if (closed != nullptr) napi_create_reference(env_, closed, 1, &closed_);
-  wakeup_.close(drained, on_closed);
+  wakeup_.close(on_closed);
 }
 
 void EngineHost::on_closed(void* context) {

@@ -18,7 +18,7 @@ class EngineHost {
   int start(const Shared& shared, Napi::Object keep, Napi::Function dispatch);
   void reference();
   int submit() { return engine_.submit(); }
-  // Ends the engine: cancels, waits within a bound, and gives this object up. `closed` is called when the
+  // Ends the engine: cancels, waits until nothing is in flight, and gives this object up. `closed` is called when the
   // loop has let go of it and the ring's descriptor is closed.
   void close(napi_value closed = nullptr);
 

@@ -131,7 +131,7 @@ Napi::Value EngineWrap::disown(const Napi::CallbackInfo& info) {
 // at `index`; `second` is for operations that take two addresses, and goes where others have a position.
 void EngineWrap::set_address(const Napi::CallbackInfo& info) {
   Descriptor& descriptor = host_->engine().descriptor(uint_of(info[0]));
-  const uint32_t offset = uint_of(info[2]);
+  const auto offset = static_cast<uint64_t>(info[2].As<Napi::Number>().Int64Value());  // of a buffer of more than 4 GiB, too
   void* data = nullptr;
   size_t length = 0;
   napi_get_typedarray_info(info.Env(), info[1], nullptr, &length, &data, nullptr, nullptr);

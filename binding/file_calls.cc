@@ -7,6 +7,7 @@
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <linux/stat.h>
+#include <string_view>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -74,6 +75,29 @@ int64_t copy_xattr(int source, int target, const char* name, std::vector<char>& 
   }
 }
 
+// One behind the other, each with its NUL. 0 or -errno.
+int64_t list_xattrs(int fd, std::vector<char>& names) {
+  const ssize_t bytes = flistxattr(fd, nullptr, 0);
+  if (bytes < 0) return errno == EOPNOTSUPP ? 0 : -errno;  // what cannot have any has none
+  names.resize(static_cast<size_t>(bytes) + 4096);  // and some that are added meanwhile
+  const ssize_t got = flistxattr(fd, names.data(), names.size());
+  if (got < 0) return -errno;
+  names.resize(static_cast<size_t>(got));
+  return 0;
+}
+
+// Of its directory a new file may have an access control list, and a directory the one that it passes on: they give
+// rights to users who have none to the source. 0 or -errno.
+int64_t remove_inherited(int target, const std::vector<char>& names) {
+  constexpr std::string_view lists[] = {{"system.posix_acl_access\0", 24}, {"system.posix_acl_default\0", 25}};
+  const std::string_view all(names.data(), names.size());
+  for (const std::string_view list : lists) {
+    if (all.find(list) != all.npos) continue;
+    if (fremovexattr(target, list.data()) < 0 && errno != ENODATA && errno != EOPNOTSUPP) return -errno;
+  }
+  return 0;
+}
+
 bool is_of_security_module(const char* name) {
   constexpr char prefix[] = "security.";
   constexpr char capability[] = "security.capability";
@@ -86,16 +110,15 @@ bool is_refusal(int64_t error) { return error == -EOPNOTSUPP || error == -EPERM 
 }  // namespace
 
 int64_t copy_xattrs(int source, int target, std::span<const int64_t> numbers) {
-  const ssize_t bytes = flistxattr(source, nullptr, 0);
-  if (bytes < 0) return errno == EOPNOTSUPP ? 0 : -errno;  // a source that cannot have any has none
-  std::vector<char> names(static_cast<size_t>(bytes) + 4096);  // and some that are added meanwhile
-  const ssize_t got = flistxattr(source, names.data(), names.size());
-  if (got < 0) return -errno;
+  std::vector<char> names;
+  if (const int64_t error = list_xattrs(source, names); error < 0) return error;
+  const bool prefer = numbers[0] != 0;
+  if (const int64_t error = remove_inherited(target, names); error < 0 && !(prefer && is_refusal(error))) return error;
   std::vector<char> value;
-  for (const char* name = names.data(); name < names.data() + got; name += std::strlen(name) + 1) {
+  for (const char* name = names.data(); name < names.data() + names.size(); name += std::strlen(name) + 1) {
     if (is_of_security_module(name)) continue;
     const int64_t error = copy_xattr(source, target, name, value);
-    if (error < 0 && !(numbers[0] != 0 && is_refusal(error))) return error;
+    if (error < 0 && !(prefer && is_refusal(error))) return error;
   }
   return 0;
 }

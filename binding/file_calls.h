@@ -35,7 +35,8 @@ int64_t find_extents(int fd, std::span<int64_t> numbers);
 int64_t clone_file(int source, int target);
 
 // All extended attributes but those of a security module, which belong to where a file is; with numbers[0] without those
-// that the target's file system does not take, or that may not be set. 0 or -errno.
+// that the target's file system does not take, or that may not be set. Access control lists that the source has not are
+// taken off the target. 0 or -errno.
 int64_t copy_xattrs(int source, int target, std::span<const int64_t> numbers);
 
 // Access and modification time: each in seconds since 1970 and nanoseconds, both in `numbers`. 0 or -errno.

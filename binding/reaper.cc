@@ -116,10 +116,10 @@ int ReaperSource::open(uv_loop_t* loop, Engine& engine, Callback woken, void* co
 
 void ReaperSource::turn_ended() { reaper_->go_on(); }
 
-void ReaperSource::stop(bool drained) {
+void ReaperSource::stop() {
   reaper_->end();
-  // Where the kernel hangs, so does the thread; it is left to itself then, as the operations are.
-  if (drained && wake_for_good()) {
+  // A thread that cannot be woken is left to itself.
+  if (wake_for_good()) {
     URING_CHECK(uv_thread_join(&thread_) == 0);
   } else {
     pthread_detach(thread_);

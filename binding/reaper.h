@@ -14,7 +14,7 @@ class ReaperSource final : public WakeSource {
   int open(uv_loop_t* loop, Engine& engine, Callback woken, void* context) override;
   uv_handle_t* handle() override { return reinterpret_cast<uv_handle_t*>(&async_); }
   void turn_ended() override;
-  void stop(bool drained) override;
+  void stop() override;
 
  private:
   class Reaper;

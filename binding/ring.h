@@ -58,6 +58,8 @@ class Ring {
   bool has_sq_thread() const { return setup_flags_ & IORING_SETUP_SQPOLL; }
   // Whether the last submission needed a system call.
   bool entered() const { return entered_; }
+  // The entries that are not submitted yet, from 0 on; -1 is the last that was, until another is filled.
+  io_uring_sqe& waiting(int32_t index) { return sqes_[(sq_submitted_ + static_cast<uint32_t>(index)) & sq_mask_]; }
   // Waits until that thread has taken some, when there was no room. 0 or -errno.
   int wait_for_room();
   // Whether it has taken all; always so without it.

@@ -29,8 +29,8 @@ class WakeSource {
   virtual void unreference() { uv_unref(handle()); }
   // After each turn: what was left unreaped must wake the loop again.
   virtual void turn_ended() {}
-  // Before the handle is closed. `drained` tells whether all operations have ended.
-  virtual void stop(bool drained) { static_cast<void>(drained); }
+  // Before the handle is closed, when all operations have ended.
+  virtual void stop() {}
 
  protected:
   void watch(Engine& engine, Callback woken, void* context);

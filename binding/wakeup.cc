@@ -54,9 +54,9 @@ void Wakeup::called_back() {
   if (preparing_) stay_awake();
 }
 
-void Wakeup::close(bool drained, Callback closed) {
+void Wakeup::close(Callback closed) {
   closed_ = closed;
-  source_->stop(drained);
+  source_->stop();
   source_->handle()->data = this;  // it is called for its closing only, from here on
   for (uv_handle_t* handle :
        {as_handle(&prepare_), as_handle(&check_), source_->handle(), as_handle(&retry_), as_handle(&awake_)}) {

@@ -29,9 +29,8 @@ class Wakeup {
   void turn_ended() { source_->turn_ended(); }
   // Wakes the loop once more after a moment: the kernel was short of memory for a submission.
   void retry_soon();
-  // Closes the handles; `closed` runs when the loop has let go of the last of them. `drained` tells whether
-  // all operations have ended.
-  void close(bool drained, Callback closed);
+  // Closes the handles, when all operations have ended; `closed` runs when the loop has let go of the last of them.
+  void close(Callback closed);
 
  private:
   static constexpr uint64_t retry_ms = 1;

@@ -139,6 +139,40 @@ ringTest('extended attributes are preserved', async t => {
   t.equal(xattrsOf(other), '[]\n', 'not unless asked for')
 }, notLinux)
 
+ringTest('access control lists that the source has not are not the target\'s either', async t => {
+  const directory = t.testdir({ source: 'secret', into: { old: 'x' }, sub: {} })
+  const [source, into] = [join(directory, 'source'), join(directory, 'into')]
+  chmodSync(source, 0o640)
+  // struct posix_acl_xattr: version 2; then kind, rights and id of each: owner, user 1000, group, mask, others.
+  const entry = (kind: number, rights: number, id = 0xffff_ffff): number[] => [kind & 0xff, 0, rights, 0, ...[0, 8, 16, 24].map(bits => id >>> bits & 0xff)]
+  const list = String.fromCharCode(2, 0, 0, 0, ...entry(1, 6), ...entry(2, 6, 1000), ...entry(4, 4), ...entry(16, 6), ...entry(32, 4))
+  if (!setXattrs(t, into, { 'system.posix_acl_default': list }) || !setXattrs(t, join(into, 'old'), { 'system.posix_acl_access': list })) return
+  for (const name of ['old', 'new']) {
+    const target = join(into, name)
+    await copyFile(source, target)
+    t.match(xattrsOf(target, 'system.'), 'posix_acl_access', 'as cp without -p')
+    await copyFile(source, target, { preserve: { mode: true, xattrs: true } })
+    t.equal(xattrsOf(target, 'system.'), '[]\n')
+    t.equal(statSync(target).mode & 0o7777, 0o640)
+  }
+  await copyFile(join(into, 'old'), source) // has none now
+  setXattrs(t, source, { 'system.posix_acl_access': list })
+  await copyFile(source, join(directory, 'sub/kept'), { preserve: { mode: true, xattrs: true } })
+  t.equal(xattrsOf(join(directory, 'sub/kept'), 'system.'), xattrsOf(source, 'system.'), 'its own are')
+}, notLinux)
+
+ringTest('nobody else may read what is not whole yet, where owner and mode are preserved', async t => {
+  const directory = t.testdir()
+  const source = makeFile(join(directory, 'source'), 2_000_000)
+  chmodSync(source.path, 0o664)
+  const modes: number[] = []
+  const target = join(directory, 'target')
+  const onProgress = (): void => { modes.push(statSync(target).mode & 0o777) }
+  await copyFile(source.path, target, { preserve: true, reflink: 'never', onProgress })
+  t.ok(modes.length > 0 && modes.every(mode => mode === 0o600), modes.map(mode => mode.toString(8)).join())
+  t.equal(statSync(target).mode & 0o777, 0o664)
+}, notLinux)
+
 ringTest('a file system that takes no attributes fails, or has none where they are preferred', async t => {
   const source = makeFile(join(t.testdir(), 'source'), 10)
   if (!setXattrs(t, source.path, { 'user.colour': 'blue' })) return

@@ -15,7 +15,8 @@ export function setXattrs(t: Test, path: string, attributes: Record<string, stri
   return refused === undefined
 }
 
-/** Those of users, as Python shows them. */
-export function xattrsOf(path: string): string {
-  return python('print([(n, os.getxattr(sys.argv[1], n)) for n in sorted(os.listxattr(sys.argv[1])) if n[:5] == "user."])', [path])
+/** Those of users, or of another kind, as Python shows them. */
+export function xattrsOf(path: string, kind = 'user.'): string {
+  const script = 'print([(n, os.getxattr(sys.argv[1], n)) for n in sorted(os.listxattr(sys.argv[1])) if n.startswith(sys.argv[2])])'
+  return python(script, [path, kind])
 }

@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <chrono>
 #include <deque>
+#include <map>
 
 #include "engine.h"
 #include "harness.h"
@@ -228,6 +229,35 @@ TEST("a cancel of an operation that could not be submitted yet is not forgotten"
   CHECK_EQUAL(cancelled.front().slot, 2);
   CHECK_EQUAL(cancelled.front().result, -ECANCELED);
   CHECK_EQUAL(engine->in_flight(), 2);
+}
+
+TEST("of a chain that the kernel takes in parts, the rest does not run by itself") {
+  for (const uint32_t most : {1U, 2U}) {
+    DrivenEngine engine({.entries = 8, .cq_entries = 16});
+    test::Pipe pipe;
+    test::TempFile file;
+    const Bytes memory = test::random_bytes(16, 3);
+    const auto link = [](const uring::Descriptor& each) { return test::with_flags(each, IOSQE_IO_LINK); };
+    engine.stage(link(endless_read(0, pipe)));
+    engine.stage(link(test::write(1, file.fd(), memory.data(), 16, 0)));
+    engine.stage(test::write(2, file.fd(), memory.data(), 16, 16));
+    engine.stage(test::nop(3));
+    int enters = 0;
+    script.enter = [&](uint32_t& to_submit) {
+      if (enters++ == 0) to_submit = most;
+      return ask_kernel;
+    };
+    CHECK_EQUAL(engine->submit(), 0);
+    std::map<uint32_t, int> results;
+    for (const auto& each : engine.reap()) results[each.slot] = each.result;
+    CHECK_EQUAL(results.count(0), 0);
+    CHECK_EQUAL(results.at(2), -ECANCELED);
+    CHECK_EQUAL(results.at(3), 0);
+    if (most == 1) CHECK_EQUAL(results.at(1), -ECANCELED);
+    CHECK(engine->drain(std::chrono::seconds(2)));
+    CHECK(file.content().empty());
+    CHECK_EQUAL(engine.run(test::nop(2)), 0);  // the slot is as any other again
+  }
 }
 
 TEST("a drain ends also what the kernel took only after the drain began") {

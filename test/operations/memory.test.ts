@@ -1,9 +1,12 @@
+import { constants } from 'node:buffer'
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Operation } from '../../lib/index.js'
 import { open, ops, Ring } from '../../lib/index.js'
+import { Opcode } from '../../lib/engine.js'
+import { FileRequest } from '../../lib/stream-file.js'
 import { makeFifo, makeFile } from '../helpers/files.js'
 import { notUring, ringTest, withRing } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
@@ -284,3 +287,22 @@ ringTest('a file takes every kind of memory too', async t => {
   }
   await file.close()
 })
+
+ringTest('of a buffer of more than 4 GiB what lies behind is written as well', async t => {
+  const path = join(t.testdir(), 'file')
+  const fd = openSync(path, 'w')
+  const large = new Uint8Array(2 ** 32 + bytes) // no page of it is touched before
+  large.set(patterned(bytes, 7), 2 ** 32)
+  const written = new Promise<number>((resolve, reject) => {
+    const request = new FileRequest('write', (error, result) => error === null ? resolve(result) : reject(error))
+    request.opcode = Opcode.write
+    request.file = { fd, index: -1 }
+    request.memory = large
+    request.offset = 2 ** 32
+    request.length = bytes
+    ring.start(request)
+  })
+  t.equal(await written, bytes)
+  closeSync(fd)
+  t.ok(readFileSync(path).equals(patterned(bytes, 7)))
+}, constants.MAX_LENGTH <= 2 ** 32 && 'this Node.js has no such buffers')
