@@ -144,7 +144,8 @@ export class StreamFile {
       if (this.options.fs == null) return opened(error as Error)
     }
     request.opcode = Opcode.openat
-    request.opFlags = adopt
+    // One that stays open is its owner's to close, who tells nobody: its number may be another file's by the end of the thread.
+    request.opFlags = this.options.autoClose === false ? 0 : adopt
     request.path = path
     this.ring.start(request)
   }
@@ -153,7 +154,7 @@ export class StreamFile {
     const { engine } = this.ring
     const fresh = this.given === null
     engine.inspect(fd, (error, facts) => {
-      if (error !== null) return opened(error)
+      if (error !== null) return fresh ? this.#closeDescriptor(fd, () => opened(error)) : opened(error)
       if (fresh && facts.regular) {
         facts.append = this.#appends
         facts.position = 0
