@@ -108,9 +108,37 @@ export class AtomicFile {
   /** Waits until the file is on the disk, puts it in the target's place, and waits until that is on the disk. */
   async commit(file: OpenFile): Promise<void> {
     await this.ring.submit(ops.fsync(file))
-    if (this.onlyNew) await this.#linkNew()
-    else await rename(this.temporary, this.target)
-    await this.#syncDirectory()
+    const directory = await this.#openDirectory() // before: an error afterwards would say that nothing has changed
+    try {
+      if (this.onlyNew) await this.#linkNew()
+      else await rename(this.temporary, this.target)
+      await this.#syncName(directory ?? file)
+    } finally {
+      if (directory !== null) await closeFile(this.ring, directory)
+    }
+  }
+
+  /**
+   * Null where it cannot be: of a directory that may be written to and not read, the file is synced once more instead, whose
+   * change of name then goes to the disk with it (ext4, XFS and btrfs log both together).
+   */
+  async #openDirectory(): Promise<OpenFile | null> {
+    if (process.platform === 'win32') return null // directories cannot be opened there
+    try {
+      return await openFile(this.ring, mapPath(this.target, dirname), constants.O_RDONLY, 0)
+    } catch (error) {
+      if (codeOf(error) !== 'EACCES') throw error
+      return null
+    }
+  }
+
+  async #syncName(file: OpenFile): Promise<void> {
+    try {
+      await this.ring.submit(ops.fsync(file))
+    } catch (error) {
+      // Some file systems have nothing to sync in a directory.
+      if (codeOf(error) !== 'EINVAL') throw error
+    }
   }
 
   /** A name that has been taken since is refused by link, where rename would replace it. */
@@ -124,18 +152,5 @@ export class AtomicFile {
     await unlink(this.temporary).catch(error => {
       if (codeOf(error) !== 'ENOENT') throw error
     })
-  }
-
-  async #syncDirectory(): Promise<void> {
-    if (process.platform === 'win32') return // directories cannot be opened there
-    const directory = await openFile(this.ring, mapPath(this.target, dirname), constants.O_RDONLY, 0)
-    try {
-      await this.ring.submit(ops.fsync(directory))
-    } catch (error) {
-      // Some file systems have nothing to sync in a directory.
-      if (codeOf(error) !== 'EINVAL') throw error
-    } finally {
-      await closeFile(this.ring, directory)
-    }
   }
 }

@@ -6,6 +6,7 @@ import t from 'tap'
 import { createUringReadStream, createUringWritableStream, createUringWriteStream } from '../../lib/index.js'
 import { notLinux } from '../helpers/descriptors.js'
 import { makeFile } from '../helpers/files.js'
+import { asOtherUser, notRoot } from '../helpers/other-user.js'
 import { ringTest } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
 import { closing, endAndClose, thrown, writeOne } from '../helpers/stream-events.js'
@@ -44,6 +45,18 @@ ringTest('it makes a file that is not there yet, also by an engine of threads an
     t.equal(statSync(join(directory, name)).mode & 0o777, 0o600)
   }
 })
+
+ringTest('a directory that may be written to and not read takes an atomic file', async t => {
+  await asOtherUser(async directory => {
+    const path = join(directory, 'target')
+    chmodSync(directory, 0o300)
+    await pipeline([content], createUringWriteStream(path, { atomic: true }))
+    await pipeline([old], createUringWriteStream(path, { atomic: true }))
+    chmodSync(directory, 0o700)
+    t.same(readdirSync(directory), ['target'])
+    t.same(readFileSync(path), old)
+  })
+}, notRoot)
 
 ringTest('permissions stay, a symbolic link stays one, and a hard link keeps the old file', async t => {
   const directory = t.testdir({ sub: {}, target: old })
