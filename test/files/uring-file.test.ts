@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { buffer as bytesOfStream } from 'node:stream/consumers'
 import { finished } from 'node:stream/promises'
 import t from 'tap'
-import { BufferPool, open, ops, Ring, UringFile } from '../../lib/index.js'
+import { BufferPool, open, ops, probe, Ring, UringFile } from '../../lib/index.js'
 import { isOpenOn } from '../helpers/descriptors.js'
 import { makeFifo, makeFile } from '../helpers/files.js'
 import { notUring, ringTest, withRing } from '../helpers/ring-state.js'
@@ -105,7 +105,8 @@ ringTest('closing twice is closing once, and emits close once', async t => {
   await first
   await file.close()
   t.equal(events, 1)
-  t.equal(ring.stats().completed, completed + 1)
+  // Where the kernel's own close returns too early a thread does it, past the ring.
+  t.equal(ring.stats().completed, completed + (probe().features?.closesByRing === false ? 0 : 1))
 })
 
 ringTest('Symbol.asyncDispose closes', async t => {
