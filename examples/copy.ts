@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** uring-copy: copies files by copyFile, with a progress bar. */
+import { writeSync } from 'node:fs'
 import type { CopyOptions } from './copy/arguments.js'
 import { parseArguments, UsageError } from './copy/arguments.js'
 import { Copy } from './copy/copy.js'
@@ -24,6 +25,20 @@ function complain(message: string): void {
 async function tellFailure(error: Error, hint = ''): Promise<void> {
   complain(error.message + hint)
   if (inJson) await print(`${failureInJson(error)}\n`).catch(() => {}) // it may be this that has failed
+}
+
+function interrupted(name: string): Error {
+  return failure(name, `interrupted by ${name}`)
+}
+
+/** The same before the process ends by a signal. */
+function tellAtOnce(error: Error): void {
+  try {
+    writeSync(2, `uring-copy: ${plainLine(error.message)}\n`)
+    if (inJson) writeSync(1, `${failureInJson(error)}\n`)
+  } catch {
+    // Nobody is there to read it.
+  }
 }
 
 /** Writes to standard output. A reader that has gone away wanted no more; any other failure is thrown. */
@@ -65,7 +80,7 @@ async function main(): Promise<number> {
   if (options.dryRun) return tellPlan(options)
   const one = options.sources!.length === 1 && !options.recursive
   const copy = one ? new Copy(options) : new Job(options)
-  const interruption = new Interruption()
+  const interruption = new Interruption(name => tellAtOnce(interrupted(name)))
   const progress = startProgress(copy, options.report)
   try {
     const result = await copy.run(interruption.signal)
@@ -76,7 +91,7 @@ async function main(): Promise<number> {
   } catch (error) {
     progress.stop()
     const { name, exitCode } = interruption
-    await tellFailure(name === null ? error as Error : failure(name, `interrupted by ${name}`))
+    await tellFailure(name === null ? error as Error : interrupted(name))
     return exitCode ?? failed
   } finally {
     interruption.stop()

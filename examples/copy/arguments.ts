@@ -103,6 +103,9 @@ export function parseArguments(args: string[]): CopyOptions | { text: string } {
     throw new UsageError(`SOURCE and TARGET are needed; paths given: ${positionals.length}`)
   }
   if (positionals.includes('')) throw new UsageError('an empty string is no path')
+  // What is no UTF-8 has been replaced by Node, and names another file.
+  const foreign = positionals.find(path => path.includes('\ufffd'))
+  if (foreign !== undefined) throw new UsageError(`'${foreign}' is no UTF-8: Node.js does not pass it on; copy its folder with --recursive`)
   const [sources, target] = [positionals.slice(0, -1), positionals[positionals.length - 1]]
   return {
     source: sources[0],

@@ -9,9 +9,12 @@ import type { Path } from './places.js'
 import type { Entry } from './tree.js'
 
 /** Gives whether it was made, or was there. Its owner can write to a new one for now. */
-export async function makeDirectory({ source, target, stats }: Entry): Promise<boolean> {
+export async function makeDirectory({ source, target, stats }: Entry, { preserve }: CopyOptions): Promise<boolean> {
   try {
-    await mkdir(target, { mode: (stats.mode & 0o1777) | 0o700 }) // with the sticky bit: where all may write it protects
+    // With the sticky bit: where all may write it protects. What is preserved comes behind the owner: nobody else is to look in before.
+    const mode = (stats.mode & (preserve ? 0o1700 : 0o1777)) | 0o700
+    await mkdir(target, { mode })
+    if ((process.umask() & 0o700) !== 0) await chmod(target, mode & ~process.umask() | 0o700)
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
@@ -39,8 +42,8 @@ async function finishDirectory({ source, target, stats }: Entry, made: boolean, 
     const owned = await giveAway(chown, target, stats)
     await keepXattrs(source, target)
     await chmod(target, stats.mode & (owned ? 0o7777 : 0o1777))
-    await utimes(target, stats.atimeMs / 1000, stats.mtimeMs / 1000)
-  } else if (made && (stats.mode & 0o700) !== 0o700) {
+    await utimes(target, time(stats.atimeMs), time(stats.mtimeMs))
+  } else if (made && (stats.mode & ~process.umask() & 0o700) !== 0o700) {
     // It may have a set-group-id bit of its parent's.
     await chmod(target, (await stat(target)).mode & 0o7000 | stats.mode & 0o777 & ~process.umask())
   }
@@ -48,12 +51,24 @@ async function finishDirectory({ source, target, stats }: Entry, made: boolean, 
 
 export async function makeLink({ source, target, stats }: Entry, { force, preserve }: CopyOptions): Promise<void> {
   const to = await readlink(source, 'buffer')
+  if (force && await isSameLink(target, stats)) throw new Error(`'${source.toString()}' and '${target.toString()}' are the same link`)
   const isThere = force && await unlink(target).catch(error => error.code === 'EISDIR')
   if (isThere) throw new Error(`'${target.toString()}' is a directory, and not replaced by '${source.toString()}', which is a link`)
   await symlink(to, target)
   if (!preserve) return
   await giveAway(lchown, target, stats)
-  await lutimes(target, stats.atimeMs / 1000, stats.mtimeMs / 1000) // a Date has milliseconds alone
+  await lutimes(target, time(stats.atimeMs), time(stats.mtimeMs))
+}
+
+/** By another path, such as a bind mount's: its replacement would be that of the source. */
+async function isSameLink(target: Path, { dev, ino }: Stats): Promise<boolean> {
+  const found = await lstat(target).catch(() => null)
+  return found !== null && found.dev === dev && found.ino === ino
+}
+
+/** For utimes: a Date has milliseconds alone, and of a number before 1970 Node makes the time that it is. */
+function time(milliseconds: number): number | Date {
+  return milliseconds < 0 ? new Date(milliseconds) : milliseconds / 1000
 }
 
 /** As copyFile does with `xattrs: 'prefer'`. */

@@ -14,7 +14,8 @@ export class Interruption {
   readonly #controller = new AbortController()
   #name: NodeJS.Signals | null = null
 
-  constructor() {
+  /** @param ending called before the process ends at once: nothing that it leaves for later will happen */
+  constructor(readonly ending: (name: NodeJS.Signals) => void) {
     for (const signal of signals) process.on(signal, this.#interrupt)
   }
 
@@ -41,6 +42,7 @@ export class Interruption {
 
   #end(name: NodeJS.Signals): void {
     this.stop()
+    this.ending(name)
     // Not process.exit: it waits for libuv's threads, and one of them may be what does not stop.
     process.kill(process.pid, name)
   }

@@ -93,7 +93,7 @@ export class Job implements Stage {
     const { options } = this
     for (const each of tree.directories) {
       signal.throwIfAborted()
-      if (await makeDirectory(each)) made.add(each)
+      if (await makeDirectory(each, options)) made.add(each)
     }
     for (const each of tree.links) {
       signal.throwIfAborted()

@@ -39,6 +39,7 @@ t.test('what makes no sense is refused with a word on why', async t => {
   refused(['a'], 'SOURCE and TARGET are needed; paths given: 1')
   refused(['a', '', 'c'], 'an empty string is no path')
   refused(['', 'b'], 'an empty string is no path')
+  refused(['a\ufffd', 'b'], /^'a\ufffd' is no UTF-8/)
   refused(['--fast', 'a', 'b'], 'Unknown option \'--fast\' (after -- it is a path)')
   refused(['-rx', 'a', 'b'], 'Unknown option \'-x\' (after -- it is a path)')
   refused(['--force=yes', 'a', 'b'], 'Option \'-f, --force\' does not take an argument')

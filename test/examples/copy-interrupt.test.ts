@@ -51,8 +51,19 @@ t.test('a copy that cannot stop is ended, and its target removed', async t => {
   const { code, signal, stderr } = await running.ended
   fifo.close()
   t.same({ code, signal }, { code: null, signal: 'SIGTERM' }, 'a shell makes 143 of it')
-  t.notMatch(stderr, 'uring-copy')
+  t.match(stderr, /\nuring-copy: interrupted by SIGTERM\n$/)
   t.notOk(existsSync(join(dir, 'target')))
+})
+
+t.test('one that is ended tells programs by what', async t => {
+  const dir = t.testdir()
+  const { running, fifo } = await startEndless(dir, ['--json'], 'threads')
+  running.child.kill('SIGTERM')
+  const { signal, stdout, stderr } = await running.ended
+  fifo.close()
+  t.equal(signal, 'SIGTERM')
+  t.same(JSON.parse(stdout), { error: { code: 'SIGTERM', message: 'interrupted by SIGTERM' } })
+  t.equal(stderr, 'uring-copy: interrupted by SIGTERM\n')
 })
 
 t.test('a copy that cannot even open its source is ended, and touches no target', async t => {

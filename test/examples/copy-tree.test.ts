@@ -5,6 +5,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { join, relative } from 'node:path'
 import t from 'tap'
+import type { CopyOptions } from '../../examples/copy/arguments.js'
+import { parseArguments } from '../../examples/copy/arguments.js'
 import { Job } from '../../examples/copy/job.js'
 import { copy } from '../helpers/copy-tool.js'
 import { notLinux } from '../helpers/descriptors.js'
@@ -269,6 +271,43 @@ t.test('--preserve keeps times, of directories and links too', async t => {
     const [there, here] = [lstatSync(join(dir, 'target', name)), lstatSync(join(dir, 'source', name))]
     t.ok(Math.abs(there.mtimeMs - here.mtimeMs) < 0.001, `${name}: ${there.mtimeMs}, ${here.mtimeMs}`)
   }
+})
+
+t.test('--preserve keeps times before 1970', async t => {
+  const dir = t.testdir({ source: { file: 'x' } })
+  symlinkSync('file', join(dir, 'source/link'))
+  const names = ['', 'file', 'link']
+  for (const name of names) execFileSync('touch', ['-h', '-d', '1960-01-02 03:04:05.5 UTC', join(dir, 'source', name)])
+  t.equal((await copy(['-r', '-p', join(dir, 'source'), join(dir, 'target')])).code, 0)
+  for (const name of names) t.equal(lstatSync(join(dir, 'target', name)).mtime.toISOString(), '1960-01-02T03:04:05.500Z', name)
+})
+
+t.test('a mask that takes the owner\'s rights away keeps nobody from filling a directory', { skip: notRoot }, async t => {
+  await asOtherUser(async directory => {
+    const source = join(directory, 'source')
+    mkdirSync(join(source, 'inner'), { recursive: true })
+    writeFileSync(join(source, 'inner/file'), 'x', { mode: 0o666 })
+    const old = process.umask(0o277)
+    try {
+      await new Job({ ...parseArguments(['-r', '-q', source, join(directory, 'target')]) as CopyOptions }).run(new AbortController().signal)
+    } finally {
+      process.umask(old)
+    }
+    for (const name of ['target', 'target/inner']) t.equal((statSync(join(directory, name)).mode & 0o777).toString(8), '500', name)
+    chmodSync(join(directory, 'target'), 0o700)
+    chmodSync(join(directory, 'target/inner'), 0o700)
+  })
+})
+
+t.test('a link is not replaced by itself', async t => {
+  const dir = t.testdir({ a: {} })
+  symlinkSync('nowhere', join(dir, 'a/link'))
+  symlinkSync('a', join(dir, 'b'))
+  const { ino } = lstatSync(join(dir, 'a/link'))
+  const { code, stderr } = await copy(['-r', '-q', '--force', join(dir, 'a/link'), join(dir, 'b')])
+  t.equal(code, 1)
+  t.match(stderr, 'are the same link')
+  t.equal(lstatSync(join(dir, 'a/link')).ino, ino)
 })
 
 t.test('--preserve keeps extended attributes, of directories too', { skip: notLinux }, async t => {
