@@ -32,8 +32,9 @@ Napi::Value seek(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), error);
 }
 
-Napi::Value tell(const Napi::CallbackInfo& info) {
-  const int64_t position = uring::tell(info[0].As<Napi::Number>().Int32Value());
+Napi::Value advance(const Napi::CallbackInfo& info) {
+  const int64_t position = uring::advance(info[0].As<Napi::Number>().Int32Value(),
+                                          info[1].As<Napi::Number>().Int64Value());
   return Napi::Number::New(info.Env(), static_cast<double>(position));
 }
 
@@ -63,7 +64,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("inspect", Napi::Function::New<inspect>(env));
   exports.Set("pageOffset", Napi::Function::New<page_offset>(env));
   exports.Set("seek", Napi::Function::New<seek>(env));
-  exports.Set("tell", Napi::Function::New<tell>(env));
+  exports.Set("advance", Napi::Function::New<advance>(env));
   exports.Set("keepFreedMemory", Napi::Function::New<keep_freed_memory>(env));
   exports.Set("fileCall", Napi::Function::New<uring::start_file_work>(env));
   // Which sources this was built from; build.js and the tests find it in the file, without loading it.

@@ -54,16 +54,16 @@ int inspect(int fd, FileFacts& facts, bool just_opened) {
   const int flags = fcntl(fd, F_GETFL);
   if (flags < 0) return -errno;
   facts.append = (flags & O_APPEND) != 0;
-  facts.position = std::max<int64_t>(tell(fd), -1);
+  facts.position = std::max<int64_t>(advance(fd, 0), -1);
   if (facts.block) inspect_block_device(fd, facts);
   return 0;
 }
 
 int seek(int fd, int64_t position) { return lseek(fd, position, SEEK_SET) < 0 ? -errno : 0; }
 
-int64_t tell(int fd) {
-  const int64_t position = lseek(fd, 0, SEEK_CUR);
-  return position < 0 ? -errno : position;
+int64_t advance(int fd, int64_t bytes) {
+  const int64_t position = lseek(fd, bytes, SEEK_CUR);
+  return position < 0 ? -errno : position - bytes;
 }
 
 }  // namespace uring

@@ -20,7 +20,7 @@ struct FileFacts {
 int inspect(int fd, FileFacts& facts, bool just_opened = false);
 // Moves the descriptor's own position. 0 or -errno.
 int seek(int fd, int64_t position);
-// Where it stands, or -errno.
-int64_t tell(int fd);
+// Moves it on by so many bytes, in one step with what others do. Where it stood before, or -errno.
+int64_t advance(int fd, int64_t bytes);
 
 }  // namespace uring

@@ -37,7 +37,7 @@ export class ChunkWrite extends Request {
    * @param unit bytes of which it is a whole multiple, in memory as well: `file` has O_DIRECT then. 1 otherwise
    */
   constructor(
-    readonly window: WriteWindow, readonly place: number, { loan, chunk, offset, size }: WriteSource,
+    readonly window: WriteWindow, private _place: number, { loan, chunk, offset, size }: WriteSource,
     file: OpenFile, unit: number
   ) {
     super()
@@ -53,12 +53,18 @@ export class ChunkWrite extends Request {
     this.aim(0)
   }
 
+  /** Before it has begun: by so many bytes. */
+  move(bytes: number): void {
+    this._place += bytes
+    this.aim(0)
+  }
+
   /** Points it at what is still missing. True when nothing is. */
   aim(moved: number): boolean {
     this.moved = floorTo(this._unit, this.moved + moved) // a part of a unit is written again
     this.offset = this._offset + this.moved
     this.length = this.size - this.moved
-    this.position = this.place === currentPosition ? currentPosition : this.place + this.moved
+    this.position = this._place === currentPosition ? currentPosition : this._place + this.moved
     return this.length === 0
   }
 

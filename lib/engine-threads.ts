@@ -70,8 +70,8 @@ export class ThreadsEngine implements Engine {
     let starting = true
     const done: Done = (error, result = 0) => {
       if (starting) return process.nextTick(done, error, result) // a caller's fs may answer at once
-      request.error = error
-      const ended = error === null ? result : error.errno ?? errnoOf(error.code ?? '') // a caller's own may have neither
+      request.error = error ?? null
+      const ended = error == null ? result : error.errno ?? errnoOf(error.code ?? '') // a caller's own may have neither
       this.#chains.ended(request, ended)
       this.#complete(request, ended)
     }
@@ -215,14 +215,19 @@ export class ThreadsEngine implements Engine {
   }
 
   /** Direct IO alone is at positions; other reads and writes without one are at the file's own. */
+  /** Node has no call for it. */
+  get seeks(): boolean {
+    return this.aligns
+  }
+
   seek(fd: number, position: number): void {
     const addon = loadNative()
     if (!(addon instanceof Error)) addon.seek(fd, position)
   }
 
-  tell(fd: number): number {
+  advance(fd: number, bytes: number): number {
     const addon = loadNative()
-    return addon instanceof Error ? -1 : addon.tell(fd)
+    return addon instanceof Error ? -1 : addon.advance(fd, bytes)
   }
 
   acquireBuffer(bytes: number): EngineBuffer {

@@ -225,12 +225,14 @@ export class UringEngine implements Engine {
     if (file.index >= 0 && !this.#closed) this.#native.removeFile(file.index)
   }
 
+  readonly seeks = true
+
   seek(fd: number, position: number): void {
     this.addon.seek(fd, position)
   }
 
-  tell(fd: number): number {
-    return this.addon.tell(fd)
+  advance(fd: number, bytes: number): number {
+    return this.addon.advance(fd, bytes)
   }
 
   acquireBuffer(bytes: number): EngineBuffer {

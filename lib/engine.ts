@@ -233,10 +233,12 @@ export interface Engine {
   /** Makes memory known to the engine that nobody can take away. @throws what the kernel answers */
   registerBuffer(bytes: Uint8Array): EngineBuffer
   forget(file: OpenFile): void
+  /** Whether the next two can be done. */
+  readonly seeks: boolean
   /** Moves the descriptor's own position, as reads and writes without a position would have. */
   seek(fd: number, position: number): void
-  /** Where the descriptor stands; negative where that is not known. */
-  tell(fd: number): number
+  /** Moves it on by so many bytes, in one step with what others do; where it stood before, negative where that is not known. */
+  advance(fd: number, bytes: number): number
   acquireBuffer(bytes: number): EngineBuffer
   /** Gets memory for so many bytes of buffers ready where nobody waits for it: the first touch of 8 MiB took up to 20 ms. */
   populate(bytes: number): Promise<void>

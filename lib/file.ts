@@ -13,6 +13,7 @@ import type { OpenFile } from './engine.js'
 import { abortError, errnoError } from './errors.js'
 import type { Position, TransferOptions } from './file-arguments.js'
 import { positionOf, readArguments, vectorArguments, writeArguments } from './file-arguments.js'
+import { FilePosition } from './file-position.js'
 import type { FileContent } from './file-content.js'
 import { contentOf, writeContent } from './file-content.js'
 import type { Memory } from './memory.js'
@@ -23,9 +24,9 @@ import type { Operation } from './operation.js'
 import type { Range } from './operation-arguments.js'
 import { HeldFiles } from './open-files.js'
 import { ops } from './operations.js'
-import { operationBytesMax, streamOptions } from './options.js'
+import { operationBytesMax, streamOptions, validateInteger } from './options.js'
 import type { Ring } from './ring.js'
-import { pieceOf, readPieces, writeVectors, writeWhole } from './transfers.js'
+import { pieceOf, readPieces, writeVectors } from './transfers.js'
 import { oneVector } from './vectors.js'
 import type { ReadableStreamOptions, WritableStreamOptions } from './web-stream-options.js'
 import { UringReadableStream, UringWritableStream } from './web-streams.js'
@@ -57,6 +58,7 @@ export class UringFile extends EventEmitter {
   private _direct: DirectTransfers | null = null
   private _pending = 0
   private _idle: (() => void) | null = null
+  private readonly _position: FilePosition
   private _closing: Promise<void> | null = null
 
   /** @internal */
@@ -64,6 +66,7 @@ export class UringFile extends EventEmitter {
     super()
     this.ring = ring
     const file = this._file = ring.engine.installLater(fd)
+    this._position = new FilePosition(ring, fd)
     this._held = new HeldFiles(ring, direct === null ? [file] : [direct.file, file])
     watchCollection(this, this._held)
     if (direct !== null) this._direct = new DirectTransfers(ring, direct, file, (operation, signal) => this._run(operation, signal))
@@ -114,7 +117,7 @@ export class UringFile extends EventEmitter {
     if ((buffer as Memory).byteLength === 0) return { bytesWritten: 0, buffer }
     const signal = signalOf(args)
     if (this._direct !== null && position !== null) return { bytesWritten: await this._direct.write(bytes, position, signal), buffer }
-    const bytesWritten = await writeWhole(bytes.byteLength, position, (done, at) =>
+    const bytesWritten = await this._position.writeWhole(bytes.byteLength, position, (done, at) =>
       this._run(ops.write(this._opened, pieceOf(bytes, done), at), signal))
     return { bytesWritten, buffer }
   }
@@ -133,7 +136,7 @@ export class UringFile extends EventEmitter {
   ): Promise<{ bytesWritten: number, buffers: B }> {
     void this._opened
     const bytesWritten = await writeVectors(vectorArguments(buffers), positionOf(position), (vector, at) =>
-      this._run(ops.writev(this._opened, vector, at), signal))
+      this._run(ops.writev(this._opened, vector, at), signal), this._position.writeWhole.bind(this._position))
     return { bytesWritten, buffers }
   }
 
@@ -144,8 +147,9 @@ export class UringFile extends EventEmitter {
 
   /** Writes from a buffer of a BufferPool; short writes are continued. */
   async writeFixed(buffer: FixedBuffer, position?: Position, range: Range & Abortable = {}): Promise<WriteResult<FixedBuffer>> {
+    void this._opened
     const { offset = 0, length = buffer.length - offset, signal } = range
-    const bytesWritten = await writeWhole(length, positionOf(position), (done, at) =>
+    const bytesWritten = await this._position.writeWhole(length, positionOf(position), (done, at) =>
       this._run(ops.writeFixed(this._opened, buffer, at, { offset: offset + done, length: length - done }), signal))
     return { bytesWritten, buffer }
   }
@@ -197,7 +201,8 @@ export class UringFile extends EventEmitter {
 
   /** Cuts or extends the file to `length` bytes. */
   async truncate(length = 0): Promise<void> {
-    await this._hold(promisify(ftruncate)(this._opened.fd, length))
+    validateInteger(length, 'len', Number.MIN_SAFE_INTEGER)
+    await this._hold(promisify(ftruncate)(this._opened.fd, Math.max(0, length)))
   }
 
   /** Allocates space on the disk; `mode` of FALLOC_FL_*. */

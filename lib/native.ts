@@ -133,8 +133,8 @@ export interface NativeAddon {
   pageOffset(memory: Uint8Array): number
   /** Moves a descriptor's own position. 0 or a negative errno. */
   seek(fd: number, position: number): number
-  /** Where a descriptor stands, or a negative errno. */
-  tell(fd: number): number
+  /** Moves it on by so many bytes, in one step. Where it stood before, or a negative errno. */
+  advance(fd: number, bytes: number): number
   /** Lets malloc keep up to 62 MiB that were freed, where it is glibc's. */
   keepFreedMemory(): void
   /**

@@ -9,12 +9,12 @@ const FALLOC_FL_KEEP_SIZE = 1
 
 /** What the write behind it is to have: just that, so that nothing is left over that would have to be cut off. */
 class Allocation extends Request {
-  constructor(readonly space: SpaceAhead, { file, place, size }: ChunkWrite) {
+  constructor(readonly space: SpaceAhead, { file, position, size }: ChunkWrite) {
     super()
     this.opcode = Opcode.fallocate
     this.flags = IOSQE_IO_HARDLINK // the write happens all the same, and says what is wrong
     this.file = file
-    this.position = place
+    this.position = position
     this.address = size
     this.length = FALLOC_FL_KEEP_SIZE
   }

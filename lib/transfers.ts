@@ -51,15 +51,15 @@ export async function writeWhole(length: number, position: At, write: (done: num
   return done
 }
 
-/** The same from several buffers. */
+/** The same from several buffers. @param whole writes all of them, as `writeWhole` does */
 export async function writeVectors(
-  buffers: readonly Uint8Array[], position: At, write: (vector: Uint8Array[], at: At) => Promise<number>
+  buffers: readonly Uint8Array[], position: At, write: (vector: Uint8Array[], at: At) => Promise<number>, whole = writeWhole
 ): Promise<number> {
   let left = buffers.filter(each => each.byteLength > 0)
   // The kernel has a say even in writing nothing.
   if (left.length === 0) left = buffers.slice(0, 1)
   if (left.length === 0) return 0
-  return writeWhole(bytesIn(left), position, async (_done, at) => {
+  return whole(bytesIn(left), position, async (_done, at) => {
     const moved = await write(oneVector(left), at)
     left = withoutFirst(left, moved)
     return moved

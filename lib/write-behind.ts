@@ -171,7 +171,7 @@ export class WriteBehind extends WriteWindow {
 
   /** @param unit bytes of which it is a whole multiple */
   protected writeOf(source: WriteSource, file = this.file, unit = 1): ChunkWrite {
-    return new ChunkWrite(this, this.place, source, file, unit)
+    return new ChunkWrite(this, this.next, source, file, unit)
   }
 
   protected override drop(): void {

@@ -76,8 +76,8 @@ export abstract class WriteWindow implements Window {
   /** Writes go to where the descriptor stands: others have it as well (a child's standard output). */
   follows: boolean
   private readonly _mayFollow: boolean
-  /** Nothing is under way, and the descriptor stands behind what was written. */
-  private _left = true
+  /** What has its place in the file only when it begins. */
+  private readonly _unplaced: ChunkWrite[] = []
   protected readonly writeBehind: number
   private readonly _progressed: () => void
 
@@ -89,8 +89,10 @@ export abstract class WriteWindow implements Window {
     this.writeFlags = writeFlags
     this._flushed = writeFlags !== 0 && facts.regular ? new FlushedPrefix() : null
     this._progressed = progressed
-    // Where the kernel chooses the position, two writes in flight could change places.
-    const sequential = this._sequential = !positional && (facts.append || facts.position < 0 || !facts.regular)
+    // Where the kernel chooses the position, two writes in flight could change places. It must where others may come to have
+    // the descriptor, and nobody can move that for them.
+    const cannotFollow = start === undefined && !ring.engine.seeks
+    const sequential = this._sequential = !positional && (facts.append || facts.position < 0 || !facts.regular || cannotFollow)
     this.writeBehind = this._limit = sequential ? 1 : writeBehind
     this.next = sequential && (facts.append || start === undefined) ? currentPosition : start ?? facts.position
     this._start = Math.max(this.next, 0)
@@ -132,33 +134,41 @@ export abstract class WriteWindow implements Window {
     return this._started === this._writes.length && this.inFlight < this._limit
   }
 
-  /** Where the next write goes: while nothing is under way others may have moved the descriptor, as write(2) does. */
-  protected get place(): number {
-    if (!this.follows || !this._left) return this.next
-    const now = this.ring.engine.tell(this.file.fd)
-    if (now >= 0) {
-      this._start += now - this.next
-      this.next = now
+  /**
+   * Others have the descriptor: moves it behind what is about to be written, and that to where it stood, in one step. So
+   * they go on behind it, also while it is in flight, as they do behind a write(2).
+   */
+  private _takePlaces(): void {
+    const writes = this._unplaced
+    if (writes.length === 0) return
+    const bytes = writes.reduce((sum, { size }) => sum + size, 0)
+    const moved = this.ring.engine.advance(this.file.fd, bytes) - (this.next - bytes)
+    if (moved !== 0) {
+      for (const write of writes) write.move(moved)
+      this.next += moved
+      this._start += moved
     }
-    return this.next
+    writes.length = 0
   }
 
-  /** Moves the descriptor behind what was written, for others to go on there. */
-  private _leave(): void {
-    if (!this.follows || this._left || this.inFlight > 0) return
-    this._left = true
-    this.ring.engine.seek(this.file.fd, this.position)
+  /** Back behind what was written, when no more will be; unless others have gone on meanwhile. */
+  private _return(): void {
+    const { engine } = this.ring
+    if (this.follows && engine.advance(this.file.fd, 0) === this.next) engine.seek(this.file.fd, this.position)
   }
 
   /** Others get the descriptor. Until then its position is nobody's concern: to ask for it and to set it costs two system calls. */
   share(): void {
-    this.follows = this._mayFollow
-    this._leave()
+    if (!this._mayFollow || this.follows) return
+    this.flushGather()
+    this.fill()
+    this.follows = true
+    this.ring.engine.seek(this.file.fd, this.next)
   }
 
   protected push(write: ChunkWrite): void {
-    this._left = false
     this._writes.push(write)
+    if (this.follows) this._unplaced.push(write)
     if (this.next !== currentPosition) this.next += write.size
   }
 
@@ -177,6 +187,7 @@ export abstract class WriteWindow implements Window {
 
   protected fill(): void {
     if (this._closing) return
+    this._takePlaces()
     if (this._stalled > 0) return this._goOnThroughCache()
     if (this._failure !== null) return
     while (this._started < this._writes.length && this.inFlight < this._limit) {
@@ -214,7 +225,6 @@ export abstract class WriteWindow implements Window {
     if (this.inFlight === 0) this.flushGather()
     this.fill()
     this._end()
-    this._leave()
     if (this._telling) return
     this._telling = true
     this.ring.afterBatch(this._tell)
@@ -252,6 +262,7 @@ export abstract class WriteWindow implements Window {
     if (this.inFlight > 0 || this._failure === null || this.error !== null) return
     if (this._writes.length > 0) this.written += this._writes[0].moved
     this.error = this._failure
+    this._return()
   }
 
   /** Counts what is written without a gap. */
@@ -301,7 +312,7 @@ export abstract class WriteWindow implements Window {
 
   private _finishClose(): void {
     if (this._closed === null || this.inFlight > 0) return
-    this._leave()
+    this._return()
     this.releaseBuffers()
     this.ring.removeWindow(this)
     const closed = this._closed

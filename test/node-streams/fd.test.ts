@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { closeSync, createReadStream, openSync, readFileSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { createUringReadStream, createUringWriteStream } from '../../lib/index.js'
+import { createUringReadStream, createUringWriteStream, open } from '../../lib/index.js'
 import { isOpenOn, streamTest } from '../helpers/descriptors.js'
 import { patterned, sha256 } from '../helpers/seeded.js'
 import { closing, countEvents, endAndClose, next, onData, properties, readAll, recordEvents, turns, writeOne } from '../helpers/stream-events.js'
@@ -223,4 +223,66 @@ streamTest('who has the descriptor as well goes on behind what a stream wrote, a
   writeSync(fd, 'end')
   t.equal(sha256(readFileSync(file)), sha256(Buffer.concat([...expected, Buffer.from('end')])))
   closeSync(fd)
+})
+
+streamTest('a handle, its streams and others with the descriptor write at the same time, and nothing is lost', async t => {
+  const file = join(t.testdir(), 'file')
+  for (let round = 0; round < 10; round++) {
+    const handle = await open(file, 'w')
+    const [one, two] = [1, 2].map(() => handle.createWriteStream({ autoClose: false }))
+    await turns(1)
+    const bytes = [10, 300_000, 1_000_000, 7, 20]
+    const written: Promise<unknown>[] = []
+    for (const [i, length] of bytes.entries()) {
+      one.write(Buffer.alloc(length, 'a'))
+      two.write(Buffer.alloc(length, 'b'))
+      if (i % 2 === round % 2) await null
+      written.push(handle.write(Buffer.alloc(length, 'c')))
+      await turns(1)
+    }
+    await Promise.all([...written, ...[one, two].map(stream => {
+      const finished = next(stream, 'finish')
+      stream.end()
+      return finished
+    })])
+    const counts = [0, 0, 0]
+    for (const byte of readFileSync(file)) counts[byte - 97]++
+    const all = bytes.reduce((sum, length) => sum + length)
+    t.same(counts, [all, all, all])
+    await Promise.all([one, two].map(stream => closing(stream.destroy())))
+    await handle.close()
+  }
+})
+
+streamTest('a child that is started while a write is in flight goes on behind it', async t => {
+  const file = join(t.testdir(), 'file')
+  for (let round = 0; round < 10; round++) {
+    const stream = createUringWriteStream(file)
+    const first = patterned(round % 2 === 0 ? 6 : 700_000)
+    stream.write(first)
+    await once(stream, 'open')
+    await once(spawn('echo', ['child'], { stdio: ['ignore', stream, 'inherit'] }), 'close')
+    await endAndClose(stream)
+    t.equal(sha256(readFileSync(file)), sha256(Buffer.concat([first, Buffer.from('child\n')])))
+  }
+})
+
+streamTest('of what is dropped when the stream is destroyed the descriptor does not stand behind', async t => {
+  const file = join(t.testdir(), 'file')
+  for (let round = 0; round < 5; round++) {
+    const fd = openSync(file, 'w')
+    const child = spawn('sh', ['-c', 'read line; printf b'], { stdio: ['pipe', fd, 'inherit'] })
+    const stream = createUringWriteStream('', { fd })
+    await turns(1)
+    for (let i = 0; i < 20; i++) stream.write(Buffer.alloc(1 << 20, 'a'))
+    await turns(round)
+    stream.destroy()
+    await next(stream, 'close')
+    child.stdin!.end('\n')
+    await once(child, 'close')
+    const content = readFileSync(file)
+    t.equal(content.length, stream.bytesWritten + 1)
+    t.equal(content.at(-1), 98)
+    t.ok(content.subarray(0, -1).every(byte => byte === 97), `${stream.bytesWritten} bytes`)
+  }
 })
