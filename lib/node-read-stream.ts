@@ -182,11 +182,12 @@ export class UringReadStream extends Readable {
   private _finish(): void {
     this._wanted = false
     if (this.start === undefined) this._file.leaveBehind(this.bytesRead)
-    // Inside `_read`, a consumer that has paused to work on the last chunk would be told.
-    process.nextTick(() => {
+    // Inside `_read`, a consumer that has paused to work on the last chunk would be told; and who awaits that chunk must
+    // have his turn before, as fs streams give it by looking for the end with another read.
+    process.nextTick(() => queueMicrotask(() => {
       this.push(null)
       if (this._iterator !== null) super.read(0) // nobody else would ask for the end
-    })
+    }))
   }
 
   private _pushLeased(chunk: Buffer, lease: Lease, direct: boolean): void {

@@ -44,6 +44,8 @@ export interface WriteStreamOptions extends FileStreamOptions, DurabilityOptions
   flags?: string | number | undefined
   /** First byte. Default: where a given `fd` stands; 0. What is appended (`flags: 'a'`) goes to the file's end all the same. */
   start?: number | undefined
+  /** Of strings, where no `encoding` is given. Default 'utf8'. */
+  defaultEncoding?: BufferEncoding | undefined
   /** Bytes to accept before `write()` answers false. Default: what `writeBehind` chunks hold. */
   highWaterMark?: number | undefined
   /** A caller's own open, write or writev, and close. */

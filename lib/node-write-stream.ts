@@ -65,6 +65,7 @@ export class UringWriteStream extends Writable {
     super(Object.assign({}, given as object, { // as in UringReadStream
       signal: undefined,
       decodeStrings: true, // only bytes can be written
+      objectMode: false,
       autoDestroy: given.autoClose ?? true,
       highWaterMark: given.highWaterMark ?? chunkSize * writeBehind
     }))
@@ -77,7 +78,7 @@ export class UringWriteStream extends Writable {
     this.mode = given.mode ?? 0o666
     this.start = given.start
     this.flush = given.flush ?? false
-    if (given.encoding != null) this.setDefaultEncoding(given.encoding)
+    this.setDefaultEncoding(given.encoding || given.defaultEncoding || 'utf8')
     file.use(() => this.close())
     if (given.signal != null) addAbortSignal(given.signal, this)
   }
@@ -233,8 +234,9 @@ export class UringWriteStream extends Writable {
     const window = this._window!
     window.accept(chunk, lease)
     this._callbacks.taken(window.accepted)
-    if (window.hasRoom) callback()
-    else this._accepted = callback
+    if (!window.hasRoom) this._accepted = callback
+    else if (this.writableEnded) process.nextTick(callback) // uncork looks for the end only after what is not over at once
+    else callback()
   }
 
   /** Something was written, or failed. */
@@ -304,7 +306,8 @@ export class UringWriteStream extends Writable {
       this.on('close', callback)
     }
     // After its end no other comes: a file that waits for this stream would never be closed.
-    if (this.writableFinished || this.errored !== null) return void this.destroy()
+    if (this.errored !== null) return void this.destroy()
+    if (this.writableFinished) return process.nextTick(() => this.destroy()) // who is told of 'finish' behind this finds it open
     if (!this.autoClose) this.on('finish', () => this.destroy())
     // Not destroy: what was written before must not be lost.
     this.end()

@@ -1,6 +1,7 @@
 /** The flags and modes that node:fs takes, as numbers. */
 import { constants } from 'node:fs'
 import { invalidArgValue } from './errors.js'
+import { validateInteger } from './options.js'
 
 const { O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY } = constants
 
@@ -26,17 +27,23 @@ const byName = new Map<string, number>([
 const otherOrders: Record<string, string> =
   { sr: 'rs', 'sr+': 'rs+', xw: 'wx', 'xw+': 'wx+', xa: 'ax', 'xa+': 'ax+', sa: 'as', 'sa+': 'as+' }
 
-/** @throws ERR_INVALID_ARG_VALUE for a name that node:fs does not know */
+/** @throws ERR_INVALID_ARG_VALUE for a name that node:fs does not know, ERR_OUT_OF_RANGE */
 export function openFlags(flags: string | number): number {
-  if (typeof flags === 'number') return flags
+  if (typeof flags === 'number') {
+    validateInteger(flags, 'flags', -(2 ** 31), 2 ** 31 - 1)
+    return flags
+  }
   const found = byName.get(otherOrders[flags] ?? flags)
   if (found === undefined) throw invalidArgValue('flags', flags)
   return found
 }
 
-/** @throws ERR_INVALID_ARG_VALUE for a string that is not octal */
+/** @throws ERR_INVALID_ARG_VALUE for a string that is not octal, ERR_OUT_OF_RANGE */
 export function fileMode(mode: string | number): number {
-  if (typeof mode === 'number') return mode
+  if (typeof mode === 'number') {
+    validateInteger(mode, 'mode', 0, 2 ** 32 - 1)
+    return mode
+  }
   if (!/^[0-7]+$/.test(mode)) {
     throw invalidArgValue('mode', mode, 'must be a 32-bit unsigned integer or an octal string')
   }

@@ -212,12 +212,12 @@ export type { FileFunctions }
 
 /** A stream's options: a string is the encoding, as with fs streams. @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE */
 export function streamOptions<T extends { encoding?: BufferEncoding | null }>(options: T | string | null | undefined): T {
-  if (options == null) return {} as T
+  if (options == null || options === '' || typeof options === 'function') return {} as T // as node:fs has it
   const given = {} as T
   if (typeof options === 'string') given.encoding = options as BufferEncoding
   else if (typeof options === 'object') for (const key in options) given[key] = options[key] // inherited ones too
   else throw invalidArgType('options', 'of type string or an instance of Object', options)
   const { encoding } = given
-  if (encoding != null && !Buffer.isEncoding(encoding)) throw invalidArgValue('encoding', encoding, 'is invalid encoding')
+  if (encoding && !Buffer.isEncoding(encoding)) throw invalidArgValue('encoding', encoding, 'is invalid encoding')
   return given
 }

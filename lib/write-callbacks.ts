@@ -1,10 +1,13 @@
 /** The callbacks of a stream's writes: each is called once its bytes are in the file, in order. */
+import { AsyncResource } from 'node:async_hooks'
 
 export type WriteCallback = (error: Error | null | undefined) => void
 
 /** A write that has a callback. */
 export interface WaitingWrite {
   readonly callback: WriteCallback
+  /** What was current at the write, for AsyncLocalStorage. */
+  readonly context: AsyncResource
   /** Which of the stream's writes it is. */
   readonly number: number
   /** Bytes that must be in the file before it is called; -1 until the window has the chunk. */
@@ -20,7 +23,7 @@ export class WriteCallbacks {
 
   /** Announces the callback of the write that comes next. */
   expect(callback: WriteCallback): WaitingWrite {
-    const waiting = { callback, number: this._given + 1, target: -1 }
+    const waiting = { callback, context: new AsyncResource('URINGWRITE'), number: this._given + 1, target: -1 }
     this._waiting.push(waiting)
     return waiting
   }
@@ -46,7 +49,12 @@ export class WriteCallbacks {
   answer(written: number): void {
     while (this._targeted > 0 && this._waiting[0].target <= written) {
       this._targeted--
-      this._waiting.shift()!.callback(null)
+      try {
+        call(this._waiting.shift()!, null)
+      } catch (error) {
+        process.nextTick(() => this.answer(written)) // those behind it are called all the same
+        throw error
+      }
     }
   }
 
@@ -56,12 +64,16 @@ export class WriteCallbacks {
     if (at < 0) return
     if (destroyed) return this.fail(error, at + 1)
     this._waiting.splice(at, 1)
-    refused.callback(error)
+    call(refused, error)
   }
 
   /** Calls the first `count`, or all, with an error. */
   fail(error: Error, count = this._waiting.length): void {
     this._targeted = Math.max(0, this._targeted - count)
-    for (const { callback } of this._waiting.splice(0, count)) callback(error)
+    for (const waiting of this._waiting.splice(0, count)) call(waiting, error)
   }
+}
+
+function call({ callback, context }: WaitingWrite, error: Error | null): void {
+  context.runInAsyncScope(callback, null, error)
 }

@@ -257,3 +257,21 @@ streamTest('functions that wrap those of node:fs work', async t => {
   await writeContent(createUringWriteStream(file, { fs }))
   t.equal(sha256(fs.readFileSync(file)), sha256(CONTENT))
 })
+
+streamTest('functions of a custom fs may leave out the error that there is not', async t => {
+  const file = join(t.testdir(), 'file')
+  const stream = createUringWriteStream(file, {
+    flush: true,
+    fs: {
+      open: (path: string, flags: string, mode: number, done: Function) => fs.open(path, flags, mode, (_, fd) => done(undefined, fd)),
+      write: (fd: number, data: Buffer, from: number, length: number, at: number, done: Function) =>
+        fs.write(fd, data, from, length, at, (_, bytes) => done(undefined, bytes)),
+      fsync: (fd: number, done: Function) => fs.fsync(fd, () => done()),
+      close: (fd: number, done: Function) => fs.close(fd, () => done())
+    } as never
+  })
+  const seen = recordEvents(stream, ['open', 'ready', 'finish', 'error', 'close'])
+  await writeContent(stream)
+  t.equal(sha256(fs.readFileSync(file)), sha256(CONTENT))
+  t.same(seen, ['open', 'ready', 'finish', 'close'])
+})

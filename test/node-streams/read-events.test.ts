@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { statSync, fstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { createUringReadStream } from '../../lib/index.js'
@@ -149,4 +150,15 @@ streamTest('an error that a listener of data throws is not swallowed', async t =
   process.setUncaughtExceptionCaptureCallback(null)
   stream.destroy()
   await closing(stream)
+})
+
+streamTest("who awaits the last chunk may await 'end' behind it", async t => {
+  const path = join(t.testdir({ file: 'content' }), 'file')
+  for (let round = 0; round < 5; round++) {
+    const stream = createUringReadStream(path)
+    const [chunk] = await once(stream, 'data')
+    t.equal(String(chunk), 'content')
+    await once(stream, 'end')
+    await next(stream, 'close')
+  }
 })

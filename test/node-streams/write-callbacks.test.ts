@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createUringWriteStream } from '../../lib/index.js'
@@ -226,4 +227,38 @@ streamTest('a callback is never called before write() has returned', async t => 
   }
   t.same(seen, ['returned', 'callback', 'returned', 'callback'])
   await endAndClose(stream)
+})
+
+streamTest('a callback has the AsyncLocalStorage of its write, before the file is open and after', async t => {
+  const storage = new AsyncLocalStorage<string>()
+  const stream = createUringWriteStream(join(t.testdir(), 'file'))
+  const write = (name: string, length: number): Promise<unknown> => storage.run(name, () =>
+    new Promise(resolve => stream.write(Buffer.alloc(length, name), () => resolve(storage.getStore()))))
+  t.same(await Promise.all([write('a', 5), write('b', 100_000)]), ['a', 'b'])
+  t.same(await Promise.all([write('c', 5), write('d', 300_000), write('e', 1)]), ['c', 'd', 'e'])
+  await endAndClose(stream)
+})
+
+streamTest('a callback that throws keeps none of the others from being called', async t => {
+  const stream = createUringWriteStream(join(t.testdir(), 'file'))
+  await next(stream, 'ready')
+  const thrown: unknown[] = []
+  const listeners = process.rawListeners('uncaughtException')
+  process.removeAllListeners('uncaughtException')
+  process.on('uncaughtException', error => thrown.push(error))
+  const called: number[] = []
+  await new Promise<void>(resolve => {
+    for (let i = 0; i < 5; i++) {
+      stream.write('x', () => {
+        called.push(i)
+        if (i === 4) resolve()
+        else if (i % 2 === 0) throw new Error(`${i}`)
+      })
+    }
+  })
+  await endAndClose(stream)
+  process.removeAllListeners('uncaughtException')
+  for (const each of listeners) process.on('uncaughtException', each as () => void)
+  t.same(called, [0, 1, 2, 3, 4])
+  t.same(thrown.map(error => (error as Error).message), ['0', '2'])
 })

@@ -187,3 +187,28 @@ streamTest("'drain' comes before the callback of the write that it waited for, a
     await closing(stream)
   }
 })
+
+streamTest('a stream that is corked after its end finishes when it is uncorked', async t => {
+  const file = join(t.testdir(), 'file')
+  const stream = createUringWriteStream(file)
+  stream.write(patterned(2080))
+  stream.end()
+  stream.once('open', () => {
+    stream.cork()
+    setImmediate(() => stream.uncork())
+  })
+  await next(stream, 'close')
+  t.ok(stream.writableFinished)
+  t.same(readFileSync(file), patterned(2080))
+})
+
+streamTest("who closes in the callback of end() leaves those behind 'finish' an open stream", async t => {
+  const seen: object[] = []
+  for (const make of [createWriteStream, createUringWriteStream]) {
+    const stream = make(join(t.testdir(), 'file'), { autoClose: false } as object)
+    stream.on('finish', () => seen.push({ destroyed: stream.destroyed, open: (stream as { fd?: unknown }).fd !== null }))
+    stream.end('x', () => stream.close())
+    await next(stream, 'close')
+  }
+  t.same(seen[1], seen[0])
+})

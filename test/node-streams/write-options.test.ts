@@ -211,3 +211,39 @@ streamTest('the options that were given are left as they are, and may be frozen,
   t.ok(existsSync(file))
   await endAndClose(createUringWriteStream(file, null as never))
 })
+
+streamTest('defaultEncoding is that of strings, before and after the file is open', async t => {
+  const file = join(t.testdir(), 'file')
+  const stream = createUringWriteStream(file, { defaultEncoding: 'latin1' })
+  stream.write('é')
+  await next(stream, 'ready')
+  stream.write('é')
+  stream.end('é')
+  await next(stream, 'close')
+  t.same(readFileSync(file), Buffer.from('ééé', 'latin1'))
+})
+
+streamTest('in object mode too it is bytes that are written', async t => {
+  const file = join(t.testdir(), 'file')
+  const stream = createUringWriteStream(file, { objectMode: true } as object)
+  stream.write(Buffer.from('some '))
+  stream.end('text')
+  await next(stream, 'close')
+  t.equal(readFileSync(file, 'utf8'), 'some text')
+})
+
+streamTest('flags and modes that are no numbers of the system fail, as with fs; what says nothing is no option', async t => {
+  const file = join(t.testdir(), 'file')
+  for (const options of [{ flags: NaN }, { flags: 2 ** 53 }, { flags: 1.5 }, { mode: -1 }, { mode: NaN }] as object[]) {
+    const stream = createUringWriteStream(file, options)
+    const error = await next(stream, 'error') as NodeJS.ErrnoException
+    t.equal(error.code, 'ERR_OUT_OF_RANGE', JSON.stringify(options))
+    t.notOk(existsSync(file))
+  }
+  for (const options of ['', { encoding: '' }, () => {}] as never[]) {
+    const stream = createUringWriteStream(file, options)
+    stream.end('é')
+    await next(stream, 'close')
+    t.equal(readFileSync(file, 'utf8'), 'é')
+  }
+})
