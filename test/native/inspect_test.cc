@@ -138,7 +138,7 @@ TEST("what is no open descriptor is EBADF") {
   CHECK_EQUAL(uring::inspect(closed, facts), -EBADF);
   CHECK_EQUAL(uring::inspect(-1, facts), -EBADF);
   CHECK_EQUAL(uring::seek(closed, 0), -EBADF);
-  CHECK_EQUAL(uring::tell(closed), -EBADF);
+  CHECK_EQUAL(uring::advance(closed, 0), -EBADF);
 }
 
 TEST("seeking moves the position of the descriptor") {
@@ -149,13 +149,14 @@ TEST("seeking moves the position of the descriptor") {
   unsigned char byte;
   CHECK_EQUAL(read(file.fd(), &byte, 1), 1);
   CHECK_EQUAL(byte, file.content()[42]);
-  CHECK_EQUAL(uring::tell(file.fd()), 43);
+  CHECK_EQUAL(uring::advance(file.fd(), 7), 43);
+  CHECK_EQUAL(uring::advance(file.fd(), 0), 50);
 }
 
 TEST("seeking where there is no position, or to a negative one, is an error") {
   test::Pipe pipe;
   CHECK_EQUAL(uring::seek(pipe.reader(), 0), -ESPIPE);
-  CHECK_EQUAL(uring::tell(pipe.reader()), -ESPIPE);
+  CHECK_EQUAL(uring::advance(pipe.reader(), 0), -ESPIPE);
   test::TempFile file;
   CHECK_EQUAL(uring::seek(file.fd(), -5), -EINVAL);
 }
