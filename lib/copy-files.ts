@@ -75,8 +75,14 @@ class FilesCopy {
     // A limit is that of all together.
     if (this.#plan.bytesPerSecondMax < Infinity) return this.#each(left, 1, file => this.#paced(file))
     const [small, large] = await this.#bySize(left)
-    const one = (file: SmallCopy): Promise<void> => this.#one(file)
+    const crowded: SmallCopy[] = []
+    const one = (file: SmallCopy): Promise<void> => this.#one(file).catch(error => {
+      if ((error as NodeJS.ErrnoException).code !== 'EMFILE') throw error
+      crowded.push(file)
+    })
     await Promise.all([this.#each(large, 1, one), this.#each(small, smallAtOnce, one)])
+    // Alone each has the descriptors of those that are done.
+    await this.#each(crowded, 1, file => this.#one(file))
   }
 
   async #bySize(files: readonly SmallCopy[]): Promise<[small: SmallCopy[], large: SmallCopy[]]> {

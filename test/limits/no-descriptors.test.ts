@@ -1,8 +1,11 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { reportOf } from '../helpers/child.js'
+import { tool } from '../helpers/copy-tool.js'
 import { notLinux } from '../helpers/descriptors.js'
-import { makeFile } from '../helpers/files.js'
+import { makeFile, makeFiles } from '../helpers/files.js'
 
 const fixture = new URL('./fixtures/no-descriptors.js', import.meta.url)
 const streams = 100
@@ -36,4 +39,12 @@ t.test('with no descriptor left, opening fails with EMFILE as with node:fs, and 
   t.equal(report.copied, source.sha256)
   t.equal(report.descriptors[1], report.descriptors[0], 'no descriptor is left open')
   t.same(report.usage, { queued: 0, inFlight: 0, ready: 0, occupancy: 0, buffersInUse: 0, filesInUse: 0 })
+})
+
+t.test('a tree is copied with fewer descriptors than it is copied with at once', { skip: notLinux }, async t => {
+  const directory = t.testdir({ source: {} })
+  const source = join(directory, 'source')
+  const files = makeFiles(source, Array.from({ length: 150 }, (_, i) => 150_000 + i))
+  execFileSync('prlimit', ['--nofile=100', 'env', '-u', 'NODE_OPTIONS', process.execPath, tool, '-q', '-r', source, join(directory, 'target')])
+  for (const { path, content } of files) t.ok(readFileSync(path.replace(source, join(directory, 'target'))).equals(content))
 })
