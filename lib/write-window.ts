@@ -142,12 +142,11 @@ export abstract class WriteWindow implements Window {
     const writes = this._unplaced
     if (writes.length === 0) return
     const bytes = writes.reduce((sum, { size }) => sum + size, 0)
-    const moved = this.ring.engine.advance(this.file.fd, bytes) - (this.next - bytes)
-    if (moved !== 0) {
-      for (const write of writes) write.move(moved)
-      this.next += moved
-      this._start += moved
-    }
+    const stood = this.ring.engine.advance(this.file.fd, bytes)
+    const moved = stood < 0 ? 0 : stood - (this.next - bytes)
+    if (moved !== 0) for (const write of writes) write.move(moved)
+    this.next += moved
+    this._start += moved
     writes.length = 0
   }
 
