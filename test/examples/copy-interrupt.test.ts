@@ -59,9 +59,9 @@ t.test('one that is ended tells programs by what', async t => {
   const dir = t.testdir()
   const { running, fifo } = await startEndless(dir, ['--json'], 'threads')
   running.child.kill('SIGTERM')
-  const { signal, stdout, stderr } = await running.ended
+  const { code, signal, stdout, stderr } = await running.ended
   fifo.close()
-  t.equal(signal, 'SIGTERM')
+  t.ok(signal === 'SIGTERM' || code === 143, 'it may have been told before it began the read that does not stop')
   t.same(JSON.parse(stdout), { error: { code: 'SIGTERM', message: 'interrupted by SIGTERM' } })
   t.equal(stderr, 'uring-copy: interrupted by SIGTERM\n')
 })

@@ -322,6 +322,16 @@ t.test('--preserve keeps extended attributes, of directories too', { skip: notLi
   t.equal(xattrsOf(join(dir, 'other')), '[]\n', 'not unless asked for')
 })
 
+t.test('--preserve leaves no directory the access control lists of the one that it is in', { skip: notLinux }, async t => {
+  const dir = t.testdir({ source: { inner: { file: 'x' } }, into: {} })
+  // As in test/copy/options.test.ts: user 1000 may do all.
+  const entry = (kind: number, id = 0xffff_ffff): number[] => [kind, 0, 7, 0, ...[0, 8, 16, 24].map(bits => id >>> bits & 0xff)]
+  const list = String.fromCharCode(2, 0, 0, 0, ...entry(1), ...entry(2, 1000), ...entry(4), ...entry(16), ...entry(32))
+  if (!setXattrs(t, join(dir, 'into'), { 'system.posix_acl_default': list })) return
+  t.equal((await copy(['-r', '-p', join(dir, 'source'), join(dir, 'into')])).code, 0)
+  for (const name of ['', 'inner', 'inner/file']) t.equal(xattrsOf(join(dir, 'into/source', name), 'system.'), '[]\n', name)
+})
+
 t.test('--preserve goes on where the file system takes no extended attributes', { skip: notLinux }, async t => {
   const dir = t.testdir({ source: { file: 'x' } })
   if (!setXattrs(t, join(dir, 'source/file'), { 'user.colour': 'blue' })) return

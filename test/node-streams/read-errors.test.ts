@@ -1,7 +1,8 @@
 import fs, { closeSync, openSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { finished } from 'node:stream'
-import { createUringReadStream, type UringReadStream } from '../../lib/index.js'
+import { noFacts } from '../../lib/engine.js'
+import { createUringReadableStream, createUringReadStream, Ring, type UringReadStream } from '../../lib/index.js'
 import { isOpenOn, streamTest } from '../helpers/descriptors.js'
 import { runAsOtherUser } from '../helpers/other-user.js'
 import { closing, next, recordErrors, recordEvents, shapeOf, thrown } from '../helpers/stream-events.js'
@@ -153,4 +154,14 @@ streamTest('a descriptor that is not open gives EBADF', async t => {
   const seen = recordEvents(stream, NAMES)
   t.equal((await closing(stream))?.code, 'EBADF')
   t.same(seen, ['error', 'close'])
+})
+
+streamTest('a file that cannot be looked at, as where a sandbox forbids it, is closed again', async t => {
+  const path = join(t.testdir({ file: 'x' }), 'file')
+  const ring = new Ring()
+  const refusal = Object.assign(new Error('EPERM: operation not permitted, fstat'), { code: 'EPERM' })
+  ring.engine.inspect = (_fd, done) => done(refusal, noFacts)
+  t.equal(await closing(createUringReadStream(path, { ring })), refusal)
+  await t.rejects(createUringReadableStream(path, { ring }).getReader().read(), { code: 'EPERM' })
+  await ring.close()
 })
