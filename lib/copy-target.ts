@@ -90,8 +90,8 @@ export class CopyTarget {
     const key = `${dev}:${ino}`
     let waited = false
     for (let turn; (turn = turns.get(key)) !== undefined; waited = true) {
-      await endOf(turn, signal)
       signal?.throwIfAborted()
+      await endOf(turn, signal)
     }
     turns.set(key, new Promise(resolve => {
       this.#endTurn = () => {

@@ -120,3 +120,22 @@ ringTest('a signal that many copies share has few listeners', async t => {
   process.off('warning', warned)
   t.same(warnings, [])
 })
+
+ringTest('one that waits for another copy to the same file can be ended, and leaves that its target', async t => {
+  const directory = t.testdir()
+  const source = makeFile(join(directory, 'source'), 1000)
+  const target = join(directory, 'target')
+  const fifo = new Fifo(join(directory, 'fifo'))
+  const first = copyFile(fifo.path, target)
+  await fifo.feed(source.content)
+  for (let aborts = 0; aborts < 3; aborts++) {
+    const controller = new AbortController()
+    const second = copyFile(source.path, target, { signal: controller.signal }).then(() => null, (error: Error) => error)
+    for (let turns = 0; turns < 20; turns++) await setImmediate()
+    controller.abort()
+    t.match(await second, { name: 'AbortError' })
+  }
+  fifo.close()
+  t.equal((await first).bytes, 1000)
+  t.equal(sha256OfFile(target), source.sha256)
+}, notUring)
