@@ -15,6 +15,7 @@
             "binding/operation.cc",
             "binding/copy_pipeline.cc",
             "binding/engine.cc",
+            "binding/engine_end.cc",
             "binding/inspect.cc",
             "binding/first_read.cc",
             "binding/wake_source.cc",
