@@ -17,8 +17,13 @@ const args = process.argv.slice(2)
 /** Also of arguments that make no sense. */
 const inJson = args.slice(0, args.indexOf('--') >>> 0).includes('--json')
 
+/** A line for people. */
+function complaint(message: string): string {
+  return `uring-copy: ${plainLine(message)}\n`
+}
+
 function complain(message: string): void {
-  process.stderr.write(`uring-copy: ${plainLine(message)}\n`)
+  process.stderr.write(complaint(message))
 }
 
 /** A line for people, and with --json one for programs. */
@@ -34,7 +39,7 @@ function interrupted(name: string): Error {
 /** The same before the process ends by a signal. */
 function tellAtOnce(error: Error): void {
   try {
-    writeSync(2, `uring-copy: ${plainLine(error.message)}\n`)
+    writeSync(2, complaint(error.message))
     if (inJson) writeSync(1, `${failureInJson(error)}\n`)
   } catch {
     // Nobody is there to read it.

@@ -1,9 +1,8 @@
 /** Memory whose start is aligned. */
 import { invalidArgValue } from './errors.js'
+import { pageBytes } from './heap-buffer.js'
 import { chunkSizeMax, validateInteger } from './options.js'
 import { Ring } from './ring.js'
-
-const pageBytes = 4096
 
 /**
  * Memory that starts on a boundary: for BYOB reads and for direct IO. V8's own large ArrayBuffers start 16 bytes into a

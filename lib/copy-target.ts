@@ -7,8 +7,7 @@ import { onAbort } from './abort.js'
 import { AtomicFile } from './atomic-file.js'
 import type { CopyPlan } from './copy-options.js'
 import type { OpenFile } from './engine.js'
-import type { SystemError } from './errors.js'
-import { errnoError } from './errors.js'
+import { errnoError, named } from './errors.js'
 import { closeFile, openFile } from './open-files.js'
 import { ops } from './operations.js'
 
@@ -120,8 +119,7 @@ export class CopyTarget {
       this.file = await openFile(ring, this.#written, O_WRONLY | O_CREAT | O_EXCL, mode)
       return true
     } catch (error) {
-      const { errno, code } = error as SystemError
-      if (code !== 'EEXIST') throw errno === undefined ? error : errnoError(errno, 'open', this.path) // not by the temporary name
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw named(error as Error, this.path) // not by the temporary name
       if (onlyNew) await this.#refuseSource(source, from)
       if (onlyNew) throw error
     }

@@ -13,7 +13,7 @@ import { CopyTarget } from './copy-target.js'
 import type { Files } from './copy-transfer.js'
 import type { OpenFile } from './engine.js'
 import type { SystemError } from './errors.js'
-import { abortError, errnoError } from './errors.js'
+import { abortError, errnoError, named } from './errors.js'
 import { cloneFile, copyXattrs, dropCache, setTimes } from './file-calls.js'
 import { closeFile, openFile } from './open-files.js'
 import { ops } from './operations.js'
@@ -223,11 +223,6 @@ class FileCopy {
 /** Whether it has positions to read from and to write to. */
 function seeks(facts: BigIntStats): boolean {
   return facts.isFile() || facts.isBlockDevice()
-}
-
-/** A failure of an operation, with the path of its file. */
-function named(error: Error & Partial<SystemError>, path: Path): Error {
-  return typeof error.errno === 'number' ? errnoError(error.errno, error.syscall!, path) : error
 }
 
 /** A failure of one file, as that of the copy: with both paths. */

@@ -32,6 +32,11 @@ export function errnoError(errno: number, syscall: string, path?: string | Buffe
   return error
 }
 
+/** A failure of the system's, told of with another path: that of the file which its caller knows. */
+export function named(error: Error & Partial<SystemError>, path: string | Buffer): Error {
+  return typeof error.errno === 'number' ? errnoError(error.errno, error.syscall!, path) : error
+}
+
 /** The negative number of an error's code, which differs from platform to platform; that of EIO for a code of nobody's. */
 export function errnoOf(code: string): number {
   return errnos.get(code) ?? errnos.get('EIO')!

@@ -12,7 +12,8 @@ function transfer(buffer: Transferable): ArrayBuffer {
   return buffer.transfer !== undefined ? buffer.transfer() : structuredClone(buffer, { transfer: [buffer] })
 }
 
-const pageBytes = 4096
+/** Of memory and of the page cache, as far as places in a page are concerned. */
+export const pageBytes = 4096
 
 /**
  * Where the alignment begins cannot be seen from JavaScript. V8 starts large ArrayBuffers 16 bytes into

@@ -2,11 +2,10 @@
 import type { OpenFile } from './engine.js'
 import { currentPosition, Opcode, Request } from './engine.js'
 import { errnoError } from './errors.js'
+import { pageBytes } from './heap-buffer.js'
 import { operationBytesMax } from './options.js'
 import { retried } from './retry.js'
 import type { Ring } from './ring.js'
-
-const pageBytes = 4096
 
 /**
  * Reads straight into a view. Its memory must be nobody else's until the end, so that nobody can detach it: a byte

@@ -3,7 +3,7 @@ import { constants } from 'node:fs'
 import { constants as system } from 'node:os'
 import { AtomicFile } from './atomic-file.js'
 import { Opcode, RWF_DSYNC, RWF_SYNC } from './engine.js'
-import { errnoError, invalidArgValue } from './errors.js'
+import { invalidArgValue, named } from './errors.js'
 import type { StreamFileOptions } from './stream-file.js'
 import { FileRequest, StreamFile } from './stream-file.js'
 import type { WriteBehind } from './write-behind.js'
@@ -107,14 +107,9 @@ export class WrittenFile extends StreamFile {
       this.#atomic = atomic
       this.openPath(atomic.temporary, 'wx', mode, error => {
         if (error === null) atomic.resemble(this.file!.fd).then(() => later(null), later)
-        else later(this.#named(error))
+        else later(named(error, this.path!)) // not by the temporary name
       })
     }, later)
-  }
-
-  /** An error of the system names the temporary file. */
-  #named(error: NodeJS.ErrnoException): Error {
-    return error.errno === undefined ? error : errnoError(error.errno, 'open', this.path)
   }
 
   #allocate(opened: Done): void {
