@@ -163,8 +163,8 @@ export class UringFile extends EventEmitter {
   async readFile(options?: ContentOptions | BufferEncoding | null): Promise<Buffer | string>
   async readFile(options?: ContentOptions | BufferEncoding | null): Promise<Buffer | string> {
     const { encoding, signal } = streamOptions<ContentOptions>(options)
-    void this._opened
-    return unlessAborted(signal, contentOf(this.readableStream({ autoClose: false, signal }), encoding ?? null))
+    const stream = new UringReadableStream(null, { ...this._contentOptions, signal })
+    return this._hold(unlessAborted(signal, contentOf(stream, encoding ?? null)))
   }
 
   /**
@@ -175,8 +175,8 @@ export class UringFile extends EventEmitter {
    */
   async writeFile(data: FileContent, options?: ContentOptions & { flush?: boolean | undefined } | BufferEncoding | null): Promise<void> {
     const { encoding, signal, flush } = streamOptions<ContentOptions & { flush?: boolean | undefined }>(options)
-    void this._opened
-    return unlessAborted(signal, writeContent(this.writableStream({ autoClose: false, signal, flush }), data, encoding ?? 'utf8'))
+    const stream = new UringWritableStream(null, { ...this._contentOptions, signal, flush })
+    return this._hold(unlessAborted(signal, writeContent(stream, data, encoding ?? 'utf8')))
   }
 
   /** The same: a file that is to be added to is opened with 'a'. */
@@ -263,6 +263,11 @@ export class UringFile extends EventEmitter {
   /** The caller's, for a stream over this file. By Object.assign, as in UringReadStream. */
   private _streamOptions<T extends object>(options: T) {
     return Object.assign({ direct: this.direct }, options, { ring: this.ring, fd: this })
+  }
+
+  /** For all of the content at once: by the descriptor, for a stream over the file ends when its owner begins to close that. */
+  private get _contentOptions(): { direct: boolean, ring: Ring, fd: number, autoClose: false } {
+    return { direct: this.direct, ring: this.ring, fd: this._opened.fd, autoClose: false }
   }
 
   private get _opened(): OpenFile {

@@ -56,6 +56,20 @@ ringTest('writeFile and appendFile write from where the file stands and cut noth
   })
 })
 
+ringTest('close waits for readFile, writeFile and appendFile', async t => {
+  const content = patterned(700_001)
+  const uses: ((file: FileHandle) => Promise<unknown>)[] = [
+    file => file.readFile(), file => file.writeFile(patterned(600_000)), file => file.appendFile('more')
+  ]
+  for (const use of uses) {
+    await onBoth(t, content, 'r+', async file => {
+      const used = use(file)
+      await file.close()
+      return used
+    })
+  }
+})
+
 ringTest('behind what was appended nothing is left to read', async t => {
   const given = await onBoth(t, patterned(1000), 'a+', async file => {
     await file.read(Buffer.alloc(10), 0, 10, null)
