@@ -92,16 +92,16 @@ export class UringFile extends EventEmitter {
   async read<B extends Memory>(buffer: B, options?: TransferOptions & Abortable): Promise<ReadResult<B>>
   async read<B extends Memory = Buffer>(options?: TransferOptions & Abortable & { buffer?: B | undefined }): Promise<ReadResult<B>>
   async read(...args: any[]): Promise<ReadResult<Memory>> {
-    void this._opened // a closed file says so before anything else
+    const file = this._opened // a closed file says so before anything else
     const { buffer, bytes, position } = readArguments(args)
     if (bytes.byteLength === 0) return { bytesRead: 0, buffer }
     const signal = signalOf(args)
-    if (this._direct !== null && position !== null) return { bytesRead: await this._direct.read(bytes, position, signal), buffer }
+    if (this._direct !== null && position !== null) return { bytesRead: await this._hold(this._direct.read(bytes, position, signal)), buffer }
     if (bytes.byteLength <= operationBytesMax) {
-      return { bytesRead: await this._run(ops.read(this._opened, bytes, position), signal), buffer }
+      return { bytesRead: await this._run(ops.read(file, bytes, position), signal), buffer }
     }
-    const bytesRead = await readPieces(bytes, position, (piece, at) => this._run(ops.read(this._opened, piece, at), signal))
-    return { bytesRead, buffer }
+    const read = (): Promise<number> => readPieces(bytes, position, (piece, at) => this._run(ops.read(file, piece, at), signal))
+    return { bytesRead: await this._hold(read()), buffer }
   }
 
   /**
@@ -112,13 +112,13 @@ export class UringFile extends EventEmitter {
   async write<B extends Memory>(buffer: B, options?: TransferOptions & Abortable): Promise<WriteResult<B>>
   async write(text: string, position?: Position, encoding?: BufferEncoding | null): Promise<WriteResult<string>>
   async write(...args: any[]): Promise<WriteResult<Memory | string>> {
-    void this._opened
+    const file = this._opened
     const { buffer, bytes, position } = writeArguments(args)
     if ((buffer as Memory).byteLength === 0) return { bytesWritten: 0, buffer }
     const signal = signalOf(args)
-    if (this._direct !== null && position !== null) return { bytesWritten: await this._direct.write(bytes, position, signal), buffer }
-    const bytesWritten = await this._position.writeWhole(bytes.byteLength, position, (done, at) =>
-      this._run(ops.write(this._opened, pieceOf(bytes, done), at), signal))
+    if (this._direct !== null && position !== null) return { bytesWritten: await this._hold(this._direct.write(bytes, position, signal)), buffer }
+    const bytesWritten = await this._hold(this._position.writeWhole(bytes.byteLength, position, (done, at) =>
+      this._run(ops.write(file, pieceOf(bytes, done), at), signal)))
     return { bytesWritten, buffer }
   }
 
@@ -134,9 +134,9 @@ export class UringFile extends EventEmitter {
   async writev<B extends readonly Memory[]>(
     buffers: B, position?: Position, { signal }: Abortable = {}
   ): Promise<{ bytesWritten: number, buffers: B }> {
-    void this._opened
-    const bytesWritten = await writeVectors(vectorArguments(buffers), positionOf(position), (vector, at) =>
-      this._run(ops.writev(this._opened, vector, at), signal), this._position.writeWhole.bind(this._position))
+    const file = this._opened
+    const bytesWritten = await this._hold(writeVectors(vectorArguments(buffers), positionOf(position), (vector, at) =>
+      this._run(ops.writev(file, vector, at), signal), this._position.writeWhole.bind(this._position)))
     return { bytesWritten, buffers }
   }
 
@@ -147,10 +147,10 @@ export class UringFile extends EventEmitter {
 
   /** Writes from a buffer of a BufferPool; short writes are continued. */
   async writeFixed(buffer: FixedBuffer, position?: Position, range: Range & Abortable = {}): Promise<WriteResult<FixedBuffer>> {
-    void this._opened
+    const file = this._opened
     const { offset = 0, length = buffer.length - offset, signal } = range
-    const bytesWritten = await this._position.writeWhole(length, positionOf(position), (done, at) =>
-      this._run(ops.writeFixed(this._opened, buffer, at, { offset: offset + done, length: length - done }), signal))
+    const bytesWritten = await this._hold(this._position.writeWhole(length, positionOf(position), (done, at) =>
+      this._run(ops.writeFixed(file, buffer, at, { offset: offset + done, length: length - done }), signal)))
     return { bytesWritten, buffer }
   }
 

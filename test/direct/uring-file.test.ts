@@ -51,6 +51,24 @@ ringTest('a direct UringFile extends the file by exactly what is written, and re
   t.equal(stream.direct, true, 'and is direct')
 }, notDirect)
 
+ringTest('close waits for all of a direct transfer', async t => {
+  const path = join(t.testdir(), 'file')
+  const content = patterned(20 << 20, 9)
+  for (const position of [0, 777]) {
+    const file = await open(path, 'w', { direct: true })
+    const written = file.write(content, 0, content.length, position)
+    await file.close()
+    t.equal((await written).bytesWritten, content.length, `written at ${position}`)
+    t.ok(readFileSync(path).subarray(position).equals(content))
+  }
+  const file = await open(path, 'r', { direct: true })
+  const read = file.read(Buffer.alloc(content.length), 0, content.length, 777)
+  await file.close()
+  const { bytesRead, buffer } = await read
+  t.equal(bytesRead, content.length)
+  t.ok(buffer.equals(content))
+}, notDirect)
+
 ringTest('random direct reads and writes at once, of ranges apart, are those of a buffered file', async t => {
   const random = seededFor(t)
   const path = join(t.testdir(), 'file')

@@ -72,6 +72,18 @@ ringTest('close waits for what is in flight, and takes nothing new', async t => 
   await ring.submit(ops.close(writer))
 })
 
+ringTest('close waits for all of a write that is several operations', async t => {
+  const path = join(t.testdir(), 'file')
+  const pieces = Array.from({ length: 3000 }, (_, i) => Buffer.alloc(10, i))
+  for (const position of [null, 0]) {
+    const file = await open(path, 'w')
+    const written = file.writev(pieces, position)
+    await file.close()
+    t.equal((await written).bytesWritten, 30_000)
+    t.ok(readFileSync(path).equals(Buffer.concat(pieces)), `at ${position}`)
+  }
+})
+
 ringTest('every method of a closed file rejects with EBADF', async t => {
   const file = await open(join(t.testdir(), 'file'), 'w+')
   const pool = new BufferPool(ring, { bufferSize: 4096, count: 1 })
