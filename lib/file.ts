@@ -84,7 +84,8 @@ export class UringFile extends EventEmitter {
 
   /**
    * Reads once, as FileHandle.read: `(buffer, offset, length, position)`, `(buffer, { offset, length, position })` or
-   * `({ buffer, ... })`. Fewer bytes than asked for mean the end, or a pipe that has no more now.
+   * `({ buffer, ... })`. Fewer bytes than asked for mean the end, or a pipe that has no more now. Several at once
+   * without a position go one after the other.
    * Rejects with EBADF after close, and as `Ring.submit`.
    * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE by the promise
    */
@@ -98,10 +99,10 @@ export class UringFile extends EventEmitter {
     const signal = signalOf(args)
     if (this._direct !== null && position !== null) return { bytesRead: await this._hold(this._direct.read(bytes, position, signal)), buffer }
     if (bytes.byteLength <= operationBytesMax) {
-      return { bytesRead: await this._run(ops.read(file, bytes, position), signal), buffer }
+      return { bytesRead: await this._readOnce(ops.read(file, bytes, position), position, signal), buffer }
     }
     const read = (): Promise<number> => readPieces(bytes, position, (piece, at) => this._run(ops.read(file, piece, at), signal))
-    return { bytesRead: await this._hold(read()), buffer }
+    return { bytesRead: await this._hold(position === null ? this._position.read(read) : read()), buffer }
   }
 
   /**
@@ -126,8 +127,9 @@ export class UringFile extends EventEmitter {
   async readv<B extends readonly Memory[]>(
     buffers: B, position?: Position, { signal }: Abortable = {}
   ): Promise<{ bytesRead: number, buffers: B }> {
-    const operation = ops.readv(this._opened, oneVector(vectorArguments(buffers)), positionOf(position))
-    return { bytesRead: await this._run(operation, signal), buffers }
+    const at = positionOf(position)
+    const operation = ops.readv(this._opened, oneVector(vectorArguments(buffers)), at)
+    return { bytesRead: await this._readOnce(operation, at, signal), buffers }
   }
 
   /** Writes several buffers, in order; short writes are continued. */
@@ -142,7 +144,8 @@ export class UringFile extends EventEmitter {
 
   /** Reads into a buffer of a BufferPool, without a copy. */
   async readFixed(buffer: FixedBuffer, position?: Position, range?: Range & Abortable): Promise<ReadResult<FixedBuffer>> {
-    return { bytesRead: await this._run(ops.readFixed(this._opened, buffer, positionOf(position), range), range?.signal), buffer }
+    const at = positionOf(position)
+    return { bytesRead: await this._readOnce(ops.readFixed(this._opened, buffer, at, range), at, range?.signal), buffer }
   }
 
   /** Writes from a buffer of a BufferPool; short writes are continued. */
@@ -273,6 +276,12 @@ export class UringFile extends EventEmitter {
   private get _opened(): OpenFile {
     if (this._file === null || this._closing !== null) throw errnoError(EBADF, 'fd')
     return this._file
+  }
+
+  /** Of those that read where the file stands, each waits for the one before it. */
+  private _readOnce(operation: Operation, position: number | bigint | null, signal?: AbortSignal): Promise<number> {
+    if (position !== null) return this._run(operation, signal)
+    return this._hold(this._position.read(() => this._run(operation, signal)))
   }
 
   /** By a callback where it can: each promise more costs a cached read a tenth. */

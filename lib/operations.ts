@@ -103,10 +103,10 @@ export const ops = {
   nop: (): Operation => new Operation(Opcode.nop, 'nop'),
 
   /**
-   * Reads up to the buffer's length at `position`; null: at the file's own position. Resolves with what one read
-   * brought, which may be less. More than the kernel moves at once (0x7ffff000 bytes, 2 GiB less 4 KiB) becomes a chain of
-   * linked operations, here and in the next three: after one that fell short the rest is cancelled, and the result
-   * is what was moved until then.
+   * Reads up to the buffer's length at `position`; null: at the file's own position, which io_uring moves only when the read
+   * has ended: of two at once both may bring the same bytes. Resolves with what one read brought, which may be less. More
+   * than the kernel moves at once (0x7ffff000 bytes, 2 GiB less 4 KiB) becomes a chain of linked operations, here and in
+   * the next three: after one that fell short the rest is cancelled, and the result is what was moved until then.
    * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_INVALID_STATE for a buffer that was detached
    */
   read: (file: File, buffer: Memory, position: number | bigint | null = null): Operation =>

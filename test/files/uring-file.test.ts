@@ -6,7 +6,7 @@ import { finished } from 'node:stream/promises'
 import t from 'tap'
 import { BufferPool, open, ops, probe, Ring, UringFile } from '../../lib/index.js'
 import { isOpenOn } from '../helpers/descriptors.js'
-import { makeFifo, makeFile } from '../helpers/files.js'
+import { forget, makeFifo, makeFile } from '../helpers/files.js'
 import { notUring, ringTest, withRing } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
 import { thrown, turns, until } from '../helpers/stream-events.js'
@@ -176,6 +176,42 @@ ringTest('a position of null goes on from the last one, in every method', async 
   t.equal(await text(100), '')
   await reader.close()
 })
+
+ringTest('reads and writes at once without a position meet nowhere, also of a file that is not in the page cache', async t => {
+  const size = 64 * 1024
+  const count = 32
+  const path = join(t.testdir(), 'file')
+  writeFileSync(path, Buffer.concat(Array.from({ length: count }, (_, i) => Buffer.alloc(size, i))))
+  forget(path)
+  const file = await open(path, 'r+')
+  const numbers = await Promise.all(Array.from({ length: count }, async (_, i) => {
+    if (i % 4 === 3) return void await file.write(Buffer.alloc(size, 200))
+    const buffer = Buffer.alloc(size)
+    const { bytesRead } = i % 4 === 0 ? await file.readv([buffer]) : await file.read(buffer)
+    t.ok(bytesRead === size && buffer.equals(Buffer.alloc(size, buffer[0])))
+    return buffer[0]
+  }))
+  t.equal((await file.read(Buffer.alloc(1))).bytesRead, 0, 'it stands at its end')
+  const after = readFileSync(path)
+  const unwritten = Array.from({ length: count }, (_, i) => after[i * size]).filter(each => each !== 200)
+  const read = numbers.filter(each => each !== undefined)
+  t.same(read.sort((a, b) => a - b), unwritten, 'each place was either read or written, once')
+  await file.close()
+})
+
+ringTest('a read without a position that is ended while it waits for another changes nothing', async t => {
+  const path = join(t.testdir(), 'file')
+  writeFileSync(path, patterned(300))
+  const file = await open(path)
+  const controller = new AbortController()
+  const reads = [{}, { signal: controller.signal }, {}].map(options => file.read(Buffer.alloc(100), options))
+  controller.abort()
+  const [first, second, third] = await Promise.allSettled(reads)
+  const bytes = [first, third].map(each => (each as PromiseFulfilledResult<{ buffer: Buffer }>).value.buffer)
+  t.ok(Buffer.concat(bytes).equals(patterned(300).subarray(0, 200)))
+  t.match(second, { reason: { name: 'AbortError' } })
+  await file.close()
+}, notUring) // threads have begun it
 
 ringTest('appending goes to the end wherever it is told to go', async t => {
   const path = join(t.testdir(), 'file')
