@@ -94,7 +94,7 @@ export abstract class WriteWindow implements Window {
     const cannotFollow = start === undefined && !ring.engine.seeks
     const sequential = this._sequential = !positional && (facts.append || facts.position < 0 || !facts.regular || cannotFollow)
     this.writeBehind = this._limit = sequential ? 1 : writeBehind
-    this.next = sequential && (facts.append || start === undefined) ? currentPosition : start ?? facts.position
+    this.next = sequential && start === undefined ? currentPosition : start ?? facts.position
     this._start = Math.max(this.next, 0)
     // Direct writes are with the disk, those with RWF_DSYNC on it.
     const cached = facts.regular && !sequential && !positional && writeFlags === 0

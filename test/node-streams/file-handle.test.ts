@@ -1,4 +1,4 @@
-import { openSync, readFileSync } from 'node:fs'
+import { createWriteStream, openSync, readFileSync } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createUringReadStream, createUringWriteStream } from '../../lib/index.js'
@@ -64,6 +64,19 @@ streamTest('a FileHandle stands behind what was appended to it', async t => {
   writer.destroy()
   await closing(writer)
   await handle.close()
+})
+
+streamTest('a FileHandle stays where it stands when it is appended to with a start, as by fs streams', async t => {
+  for (const makeStream of [createWriteStream, createUringWriteStream]) {
+    const file = join(t.testdir({ file: '0123456789' }), 'file')
+    const handle = await open(file, 'a+')
+    await handle.read(Buffer.alloc(3), 0, 3)
+    const stream = makeStream('', { fd: handle.fd, autoClose: false, start: 5 })
+    await new Promise<void>(resolve => { stream.end('abc', resolve) })
+    t.equal((await handle.read(Buffer.alloc(1), 0, 1)).buffer.toString(), '3')
+    t.equal(readFileSync(file, 'utf8'), '0123456789abc')
+    await handle.close()
+  }
 })
 
 streamTest('autoClose false leaves a FileHandle open and usable', async t => {
