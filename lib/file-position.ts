@@ -65,8 +65,8 @@ export class FilePosition {
 
   private _look(): void {
     this._moves = false
-    this.ring.engine.inspect(this.fd, (error, { regular, append, position }) => {
-      this._moves = error === null && regular && position >= 0
+    this.ring.engine.inspect(this.fd, (error, { regular, block, append, position }) => {
+      this._moves = error === null && (regular || block) && position >= 0
       this._appends = append
     })
   }

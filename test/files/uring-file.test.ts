@@ -7,6 +7,7 @@ import t from 'tap'
 import { BufferPool, open, ops, probe, Ring, UringFile } from '../../lib/index.js'
 import { isOpenOn } from '../helpers/descriptors.js'
 import { forget, makeFifo, makeFile } from '../helpers/files.js'
+import { withLoopDevice } from '../helpers/image.js'
 import { notUring, ringTest, withRing } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
 import { thrown, turns, until } from '../helpers/stream-events.js'
@@ -198,6 +199,22 @@ ringTest('reads and writes at once without a position meet nowhere, also of a fi
   t.same(read.sort((a, b) => a - b), unwritten, 'each place was either read or written, once')
   await file.close()
 })
+
+ringTest('so do those of a block device', async t => {
+  const size = 64 * 1024
+  const count = 32
+  const numbers = Array.from({ length: count }, (_, i) => i)
+  await withLoopDevice(t, Buffer.alloc(count * size), 512, async device => {
+    const writer = await open(device, 'r+')
+    await Promise.all(numbers.map(each => writer.write(Buffer.alloc(size, each))))
+    await writer.sync()
+    await writer.close()
+    const reader = await open(device)
+    const reads = await Promise.all(numbers.map(() => reader.read(Buffer.alloc(size))))
+    t.same(reads.map(({ buffer }) => buffer[0]), numbers)
+    await reader.close()
+  })
+}, notUring) // to read(2) and write(2) no place is its own there
 
 ringTest('a read without a position that is ended while it waits for another changes nothing', async t => {
   const path = join(t.testdir(), 'file')
