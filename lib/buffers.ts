@@ -28,6 +28,11 @@ export class Loan {
     return this.buffer.lend(this.length, this.offset)
   }
 
+  /** Someone has it. */
+  get isOut(): boolean {
+    return this._references > 0
+  }
+
   retain(): void {
     this._references++
   }
@@ -63,11 +68,12 @@ export class Lease extends Loan {
 
 type Leased = ArrayBufferLike & { [kLease]?: Lease }
 
-/** The lease that a chunk, or a part of one, belongs to. */
+/** The lease that a chunk, or a part of one, belongs to; of one that is over there is nothing to be had or given back. */
 export function leaseOf(chunk: Uint8Array): Lease | undefined {
   // `buffer` is a call into V8, 50 ns: too much for each of a million lines.
   if (lent === 0) return undefined
-  return (chunk.buffer as Leased)[kLease]
+  const lease = (chunk.buffer as Leased)[kLease]
+  return lease?.isOut ? lease : undefined
 }
 
 /** Buffers of one window, kept for reuse while it is open. */

@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Test } from 'tap'
-import { createUringReadStream } from '../../lib/index.js'
+import { createUringReadStream, createUringWriteStream } from '../../lib/index.js'
+import * as streamx from '../../lib/streamx.js'
 import { makeFile } from '../helpers/files.js'
 import type { KnownFile } from '../helpers/files.js'
 import { ringTest } from '../helpers/ring-state.js'
 import { sha256 } from '../helpers/seeded.js'
-import { closing, turn } from '../helpers/stream-events.js'
+import { closing, endAndClose, turn } from '../helpers/stream-events.js'
+import { fileAndTarget } from '../helpers/web-streams.js'
 
 const chunkSize = 8192
 const leased = { buffers: 'leased', chunkSize } as const
@@ -110,6 +113,36 @@ ringTest('destroying a paused stream detaches the chunk that its consumer has', 
   stream.destroy()
   await closed
   t.equal(chunk.length, 0)
+})
+
+// Its lease would be given back twice, and its memory be of two streams.
+ringTest('a chunk that is over is written as one without bytes, and its memory is not given back again', async t => {
+  const { file, target } = fileAndTarget(t, 40 * chunkSize + 77)
+  const writer = createUringWriteStream(target)
+  let last: Buffer | undefined
+  for await (const chunk of createUringReadStream(file.path, leased)) {
+    if (last !== undefined) writer.write(last)
+    last = chunk
+    writer.write('x')
+  }
+  await endAndClose(writer)
+  t.match(readFileSync(target, 'utf8'), /^x{41}$/)
+})
+
+ringTest('streamx\'s writer refuses a chunk that is over', async t => {
+  const { file, target } = fileAndTarget(t, 40 * chunkSize + 77)
+  const writer = streamx.createUringWriteStream(target)
+  const failure = new Promise<Error>(resolve => writer.on('error', resolve))
+  const closed = new Promise<void>(resolve => writer.on('close', resolve))
+  const reader = createUringReadStream(file.path, leased)
+  const chunks = reader[Symbol.asyncIterator]()
+  const { value: first } = await chunks.next()
+  await chunks.next()
+  writer.write(first)
+  t.match(await failure, { code: 'ERR_INVALID_STATE', message: /detached/ })
+  await closed
+  await chunks.return!()
+  await closing(reader)
 })
 
 /** A destination that keeps every chunk and is done with each a turn later; so chunks queue up before it. */
