@@ -84,7 +84,8 @@ export class WriteBehind extends WriteWindow {
   }
 
   protected take(chunk: Uint8Array, lease: Lease | undefined): void {
-    if (lease !== undefined) this._pushLease(lease, chunk)
+    if (chunk.length === 0) lease?.release() // a write of nothing brings nothing, as on a disk that cannot go on
+    else if (lease !== undefined) this._pushLease(lease, chunk)
     else if (chunk.length <= this.slotSize * (this._append ? 1 : gatherSlotsMax)) this.gatherIn(chunk, 0)
     else this._pushCallers(chunk)
   }

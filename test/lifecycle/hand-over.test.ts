@@ -118,6 +118,20 @@ ringTest('a leased reader on one ring and a writer on another copy a file', asyn
   }))
 })
 
+ringTest('a part without bytes of a leased chunk is written like any other', async t => {
+  const { file, target } = source(t)
+  const writer = createUringWriteStream(target)
+  const told: unknown[] = []
+  for await (const chunk of createUringReadStream(file.path, { chunkSize, buffers: 'leased' })) {
+    writer.write(chunk)
+    writer.write(chunk.subarray(chunk.length), error => told.push(error))
+  }
+  writer.end()
+  t.equal(await closing(writer), undefined)
+  t.equal(sha256(readFileSync(target)), file.sha256)
+  t.ok(told.length > 1 && told.every(error => error == null), `${told.length} callbacks`)
+})
+
 for (const which of ['reader', 'writer'] as const) {
   ringTest(`destroying the ${which} in the middle of a pipe gives every buffer back`, async t => {
     const { file, target } = source(t)
