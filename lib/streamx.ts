@@ -110,8 +110,14 @@ export class UringReadStream extends Readable<ReadEvents> {
 
   private async _end(callback: Callback): Promise<void> {
     await this._source.finish()
-    if (this._looksAtLease && !this.destroying) this._waitingEnd = callback
-    else this._finish(callback)
+    if (!this._looksAtLease || this.destroying) return this._finish(callback)
+    this._waitingEnd = callback
+    this._call()
+  }
+
+  /** A consumer who comes for each chunk when he is told comes for the end as well. */
+  private _call(): void {
+    if (this._waitingEnd !== null) super.emit('readable')
   }
 
   private _finish(callback: Callback): void {
@@ -140,8 +146,7 @@ export class UringReadStream extends Readable<ReadEvents> {
   }
 
   override read(): any {
-    this._looksAtLease = false
-    this._endNow()
+    this._comeBack()
     const chunk = super.read()
     if (chunk === null) return null
     this._deliver(chunk)
@@ -149,26 +154,37 @@ export class UringReadStream extends Readable<ReadEvents> {
     return chunk
   }
 
-  private _endNow(): void {
+  /** The consumer is done with the chunk that it took by `read`. */
+  private _comeBack(): void {
+    this._looksAtLease = false
     const callback = this._waitingEnd
     this._waitingEnd = null
     if (callback !== null) this._finish(callback)
   }
 
+  override resume(): this {
+    this._comeBack()
+    return super.resume()
+  }
+
   override emit(name: any, ...values: any): boolean {
     if (name === 'data') this._deliver(values[0])
+    // A listener of 'data' lets streamx read on, without `resume`.
+    if (name === 'data' || (name === 'newListener' && values[0] === 'data')) this._comeBack()
+    if (name === 'newListener' && values[0] === 'readable') process.nextTick(() => this._call())
     return super.emit(name, ...values)
   }
 
   /** A queue in the destination must not hold chunks that will be detached, unless it is our own. */
   override pipe<S>(destination: S, callback?: Callback): S {
     if (!(destination instanceof UringWriteStream)) this._leased = false
+    this._comeBack()
     return super.pipe(destination, callback)
   }
 
   /** @internal */
   override _predestroy(): void {
-    this._endNow()
+    this._comeBack()
     this._source.cancel().catch(() => {}) // `_destroy` tells
   }
 

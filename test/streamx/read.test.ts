@@ -124,6 +124,47 @@ ringTest('a consumer that pauses keeps the chunk that it has until the next, or 
   t.same(seen.slice(0, -1), wanted.slice(0, -1))
 })
 
+/** Ways to go on after chunks that were taken by `read`: none may leave the end waiting for another `read`. */
+for (const [how, goOn] of [
+  ['one read for each readable', stream => stream.on('readable', () => stream.read())],
+  ['resume', stream => {
+    while (stream.read() !== null) continue
+    stream.resume()
+  }],
+  ['a listener of data', stream => stream.on('data', () => {})],
+  ['pipe', stream => stream.pipe(new Writable({ write: (_chunk, callback) => callback(null) }))]
+] as [string, (stream: UringReadStream) => unknown][]) {
+  ringTest(`a leased stream ends whose last chunk was taken by read() (${how})`, async t => {
+    const { file } = fileAndTarget(t, 1000)
+    const stream = createUringReadStream(file.path, { buffers: 'leased' })
+    const closed = closing(stream)
+    const taken = new Promise<void>(resolve => stream.once('readable', () => {
+      t.equal(stream.read().length, 1000)
+      resolve()
+    }))
+    await taken
+    await turns(5)
+    goOn(stream)
+    t.equal(await closed, undefined)
+  })
+}
+
+ringTest('a leased stream ends that is paused for a read() and resumed', async t => {
+  const { file } = fileAndTarget(t, 20 * chunkSize)
+  const stream = createUringReadStream(file.path, { buffers: 'leased', chunkSize })
+  const hash = createHash('sha256')
+  stream.on('data', chunk => {
+    hash.update(chunk)
+    stream.pause()
+    setImmediate(() => {
+      stream.read() // emits what it gives
+      stream.resume()
+    })
+  })
+  t.equal(await closing(stream), undefined)
+  t.equal(hash.digest('hex'), file.sha256)
+})
+
 ringTest('what a foreign destination keeps of a leased stream stays as it was', async t => {
   const { file } = fileAndTarget(t, 40 * chunkSize + 5)
   const kept: Buffer[] = []
