@@ -41,6 +41,8 @@ export class UringReadStream extends Readable {
   private _wanted = false
   /** `read` is about to take the lease in Readable's buffer. */
   private _takesBuffer = false
+  /** What is taken out of Readable's buffer goes back into it: nobody gets it. */
+  private _copiesBuffer = false
   private _iterator: PullIterator | null = null
   private _failed = false
   private _isDirect = false
@@ -238,12 +240,34 @@ export class UringReadStream extends Readable {
   override pipe<T extends NodeJS.WritableStream>(destination: T, options?: { end?: boolean }): T {
     if (destination instanceof UringWriteStream) {
       this._handsOver = this.listenerCount('data') === 0
-    } else {
-      // A queue in the destination must not hold chunks that will be detached.
-      this._handsOver = this._leased = false
+      this._chooseMemory()
+      return super.pipe(destination, options)
     }
+    // A queue in the destination must not hold chunks that will be detached.
+    const wasLeased = this._leased
+    this._handsOver = this._leased = false
     this._chooseMemory()
-    return super.pipe(destination, options)
+    super.pipe(destination, options)
+    if (wasLeased) this._ownBuffer() // behind that: a stream that flows may give back to its listeners at once
+    return destination
+  }
+
+  /** Copies what is in Readable's buffer: a lease, or what a consumer has given back of one. */
+  private _ownBuffer(): void {
+    if (this.readableLength > 0 && this.readableEncoding === null) {
+      const chunks: Buffer[] = []
+      this._takesBuffer = this._copiesBuffer = true
+      for (let chunk; this.readableLength > 0 && (chunk = super.read()) !== null;) chunks.push(chunk)
+      this._takesBuffer = this._copiesBuffer = false
+      this.unshift(Buffer.concat(chunks))
+      if (this._wanted) process.nextTick(() => this._pump())
+    }
+    this._returnBuffered()
+  }
+
+  /** @internal */
+  override emit(event: string | symbol, ...args: any[]): boolean {
+    return !(event === 'data' && this._copiesBuffer) && super.emit(event, ...args)
   }
 
   override unpipe(destination?: NodeJS.WritableStream): this {

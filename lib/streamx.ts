@@ -54,6 +54,8 @@ export class UringReadStream extends Readable<ReadEvents> {
   /** The consumer took that by `read` and has not come back for more: the end, which detaches it, must wait. */
   private _looksAtLease = false
   private _waitingEnd: Callback | null = null
+  /** What is taken out of the queue goes back into it: nobody gets it. */
+  private _copies = false
 
   /** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE for bad arguments */
   constructor(path: PathLike | null | undefined, options: StreamxReadOptions = {}) {
@@ -168,6 +170,7 @@ export class UringReadStream extends Readable<ReadEvents> {
   }
 
   override emit(name: any, ...values: any): boolean {
+    if (name === 'data' && this._copies) return false
     if (name === 'data') this._deliver(values[0])
     // A listener of 'data' lets streamx read on, without `resume`.
     if (name === 'data' || (name === 'newListener' && values[0] === 'data')) this._comeBack()
@@ -177,9 +180,23 @@ export class UringReadStream extends Readable<ReadEvents> {
 
   /** A queue in the destination must not hold chunks that will be detached, unless it is our own. */
   override pipe<S>(destination: S, callback?: Callback): S {
-    if (!(destination instanceof UringWriteStream)) this._leased = false
+    if (!(destination instanceof UringWriteStream)) this._own()
     this._comeBack()
     return super.pipe(destination, callback)
+  }
+
+  /** From here on chunks are not leased, nor those that are in the queue already. */
+  private _own(): void {
+    const wasLeased = this._leased
+    this._leased = false
+    if (!wasLeased) return
+    const chunks: unknown[] = []
+    this._copies = true
+    for (let chunk: unknown; (chunk = super.read()) !== null;) chunks.unshift(chunk instanceof Uint8Array ? Buffer.from(chunk) : chunk)
+    for (const chunk of chunks) this.unshift(chunk)
+    this._copies = false
+    this._lent.queued?.release()
+    this._lent.queued = undefined
   }
 
   /** @internal */

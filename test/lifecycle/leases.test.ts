@@ -5,12 +5,13 @@ import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Test } from 'tap'
 import { createUringReadStream, createUringWriteStream } from '../../lib/index.js'
+import type { UringReadStream } from '../../lib/index.js'
 import * as streamx from '../../lib/streamx.js'
 import { makeFile } from '../helpers/files.js'
 import type { KnownFile } from '../helpers/files.js'
 import { ringTest } from '../helpers/ring-state.js'
 import { sha256 } from '../helpers/seeded.js'
-import { closing, endAndClose, turn } from '../helpers/stream-events.js'
+import { closing, endAndClose, next, turn } from '../helpers/stream-events.js'
 import { fileAndTarget } from '../helpers/web-streams.js'
 
 const chunkSize = 8192
@@ -171,5 +172,47 @@ for (const [how, connect] of [
     await turn()
     t.ok(chunks.length > 40, `${chunks.length} chunks`)
     t.equal(sha256(Buffer.concat(chunks)), source.sha256)
+  })
+}
+
+const begun: Record<string, (source: UringReadStream) => Promise<Buffer>> = {
+  'nothing of it was read, and a chunk waits': async source => {
+    await next(source, 'readable')
+    return Buffer.alloc(0)
+  },
+  'a head of it was read': async source => {
+    await next(source, 'readable')
+    return Buffer.from(source.read(100))
+  },
+  'a chunk was read, and a part of it given back': async source => {
+    await next(source, 'readable')
+    const chunk: Buffer = source.read()
+    const head = Buffer.from(chunk.subarray(0, 100))
+    source.unshift(chunk.subarray(100))
+    return head
+  },
+  'a chunk was read, and it is about to flow to another listener': async source => {
+    const heard = next<Buffer>(source, 'data')
+    const head = Buffer.from(await heard)
+    source.pause()
+    source.unshift(Buffer.alloc(0))
+    await turn()
+    source.resume()
+    source.on('data', () => {})
+    return head
+  }
+}
+
+for (const [how, begin] of Object.entries(begun)) {
+  ringTest(`a slow foreign destination gets the rest of a leased stream when ${how}`, async t => {
+    const source = sourceOf(t)
+    const stream = createUringReadStream(source.path, leased)
+    const head = await begin(stream)
+    const chunks: Buffer[] = []
+    const target = keeper(chunks)
+    const closed = Promise.all([next(target, 'finish'), closing(stream)])
+    stream.pipe(target)
+    await closed
+    t.equal(sha256(Buffer.concat([head, ...chunks])), source.sha256)
   })
 }

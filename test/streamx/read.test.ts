@@ -165,6 +165,35 @@ ringTest('a leased stream ends that is paused for a read() and resumed', async t
   t.equal(hash.digest('hex'), file.sha256)
 })
 
+for (const [how, begin] of [
+  ['nothing of it was read', () => Buffer.alloc(0)],
+  ['a chunk was read', stream => Buffer.from(stream.read())],
+  ['a part of a chunk was given back', stream => {
+    const chunk: Buffer = stream.read()
+    const head = Buffer.from(chunk.subarray(0, 100))
+    stream.unshift(chunk.subarray(100))
+    return head
+  }]
+] as [string, (stream: UringReadStream) => Buffer][]) {
+  ringTest(`a foreign destination gets the rest of a leased stream when a chunk was in the queue and ${how}`, async t => {
+    const { file } = fileAndTarget(t, 40 * chunkSize + 5)
+    const kept: Buffer[] = []
+    const target = new Writable({
+      highWaterMark: file.content.length,
+      write(chunk, callback) {
+        kept.push(chunk as Buffer)
+        setImmediate(callback, null)
+      }
+    })
+    const stream = createUringReadStream(file.path, { buffers: 'leased', chunkSize })
+    const head = await new Promise<Buffer>(resolve => stream.once('readable', () => resolve(begin(stream))))
+    await turns(5)
+    await new Promise<void>((resolve, reject) => stream.pipe(target, error => error ? reject(error) : resolve()))
+    t.equal(sha256(Buffer.concat([head, ...kept])), file.sha256)
+    await turns(2)
+  })
+}
+
 ringTest('what a foreign destination keeps of a leased stream stays as it was', async t => {
   const { file } = fileAndTarget(t, 40 * chunkSize + 5)
   const kept: Buffer[] = []
