@@ -21,7 +21,7 @@ export class ArenaBuffer implements EngineBuffer {
     return this
   }
 
-  /** ArrayBuffer.prototype.transfer takes external memory as well: its new owner keeps it for ever. */
+  /** ArrayBuffer.prototype's own `transfer` takes external memory as well: its new owner keeps it for ever. */
   private _replace(): EngineBuffer {
     const other = this.engine.acquirePages(this.byteLength)
     this.native.abandonBuffer()

@@ -9,6 +9,11 @@ const kLease = Symbol('lease')
 /** Leases given to consumers and not yet released. */
 let lent = 0
 
+/** Memory on loan is nobody's to give away: it ends with the ring's thread, also where another thread has it by then. */
+function refuseTransfer(): never {
+  throw invalidState('a chunk or buffer on loan cannot be transferred: copy it')
+}
+
 /** An engine's buffer, counted by those who use it; when the last has released it, it goes back to `home`. */
 export class Loan {
   private _chunk: Buffer | null = null
@@ -25,7 +30,10 @@ export class Loan {
   }
 
   protected lend(): Buffer {
-    return this.buffer.lend(this.length, this.offset)
+    const chunk = this.buffer.lend(this.length, this.offset)
+    const memory = chunk.buffer as Lent
+    memory.transfer = memory.transferToFixedLength = refuseTransfer
+    return chunk
   }
 
   /** Someone has it. */
@@ -56,7 +64,7 @@ export class Lease extends Loan {
 
   protected override lend(): Buffer {
     const chunk = super.lend()
-    ;(chunk.buffer as Leased)[kLease] = this
+    ;(chunk.buffer as Lent)[kLease] = this
     return chunk
   }
 
@@ -66,13 +74,13 @@ export class Lease extends Loan {
   }
 }
 
-type Leased = ArrayBufferLike & { [kLease]?: Lease }
+type Lent = ArrayBufferLike & { [kLease]?: Lease, transfer: () => never, transferToFixedLength: () => never }
 
 /** The lease that a chunk, or a part of one, belongs to; of one that is over there is nothing to be had or given back. */
 export function leaseOf(chunk: Uint8Array): Lease | undefined {
   // `buffer` is a call into V8, 50 ns: too much for each of a million lines.
   if (lent === 0) return undefined
-  const lease = (chunk.buffer as Leased)[kLease]
+  const lease = (chunk.buffer as Lent)[kLease]
   return lease?.isOut ? lease : undefined
 }
 

@@ -4,12 +4,12 @@ import type { EngineBuffer } from './engine.js'
 /** The kernel copies to 64-byte boundaries at twice the speed it copies to V8's own 16-byte ones. */
 const alignment = 64
 
-type Transferable = ArrayBuffer & { transfer?(): ArrayBuffer }
+/** Of Node 22, six times cheaper than `structuredClone`. */
+const { transfer: move } = ArrayBuffer.prototype as { transfer?(this: ArrayBuffer): ArrayBuffer }
 
 /** Moves the bytes to a new ArrayBuffer without copying; the old one and its views have length 0. */
-function transfer(buffer: Transferable): ArrayBuffer {
-  // ArrayBuffer.prototype.transfer came with Node 22 and is six times cheaper.
-  return buffer.transfer !== undefined ? buffer.transfer() : structuredClone(buffer, { transfer: [buffer] })
+function transfer(buffer: ArrayBuffer): ArrayBuffer {
+  return move !== undefined ? move.call(buffer) : structuredClone(buffer, { transfer: [buffer] })
 }
 
 /** Of memory and of the page cache, as far as places in a page are concerned. */

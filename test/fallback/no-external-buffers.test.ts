@@ -122,9 +122,9 @@ forbiddenTest('a pool has buffers, whose views have length 0 after their release
   pool.close()
 })
 
-/** Gives memory to a new owner, where it can be had: V8's own, or from Node 22 on any. */
+/** Gives memory to a new owner, where it can be had: V8's own, or from Node 22 on any. A chunk's own `transfer` refuses. */
 function takeAway({ buffer }: Buffer): Buffer {
-  const { transfer } = buffer as ArrayBuffer & { transfer?(): ArrayBuffer }
+  const { transfer } = ArrayBuffer.prototype as { transfer?(this: ArrayBufferLike): ArrayBuffer }
   return Buffer.from(transfer !== undefined ? transfer.call(buffer) : structuredClone(buffer, { transfer: [buffer as ArrayBuffer] }))
 }
 

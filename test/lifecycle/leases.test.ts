@@ -146,6 +146,15 @@ ringTest('streamx\'s writer refuses a chunk that is over', async t => {
   await closing(reader)
 })
 
+ringTest('a chunk on loan refuses to be transferred, whoever may have it then', async t => {
+  const source = sourceOf(t)
+  for await (const chunk of createUringReadStream(source.path, { ...leased, end: chunkSize - 1 })) {
+    const memory = chunk.buffer
+    for (const transfer of ['transfer', 'transferToFixedLength']) t.throws(() => memory[transfer](), { code: 'ERR_INVALID_STATE' }, transfer)
+    t.ok(chunk.equals(source.content.subarray(0, chunkSize)), 'it is still there')
+  }
+})
+
 /** A destination that keeps every chunk and is done with each a turn later; so chunks queue up before it. */
 function keeper(chunks: Buffer[]): Writable {
   return new Writable({
