@@ -4,7 +4,7 @@ import { CancelOperation, LinkTimeoutOperation, TimeoutOperation } from './contr
 import {
   AT_EMPTY_PATH, AT_REMOVEDIR, cString, currentPosition, FSYNC_DATASYNC, IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Opcode
 } from './engine.js'
-import { invalidArgType, outOfRange } from './errors.js'
+import { invalidArgType, invalidArgValue, outOfRange } from './errors.js'
 import { HeapBuffer } from './heap-buffer.js'
 import { inPieces } from './long-operation.js'
 import { O_CLOEXEC, fileMode, openFlags } from './open-flags.js'
@@ -193,10 +193,10 @@ export const ops = {
     operation.length = directoryOf(toDirectory, 'options.toDirectory')
     return operation
   },
-  /** Removes a file (of `directory`), or with AT_REMOVEDIR (0x200) in `flags` a directory. Linux 5.11. */
+  /** Removes a file (of `directory`), or with AT_REMOVEDIR (0x200) as `flags` a directory. Linux 5.11. @throws ERR_INVALID_ARG_VALUE */
   unlinkat(path: PathLike, flags = 0, { directory }: InDirectory = {}): Operation {
-    validateInteger(flags, 'flags', 0, opFlagsMax)
-    const syscall = (flags & AT_REMOVEDIR) === 0 ? 'unlink' : 'rmdir' // as node:fs calls it
+    if (flags !== 0 && flags !== AT_REMOVEDIR) throw invalidArgValue('flags', flags, 'must be 0 or AT_REMOVEDIR (0x200)')
+    const syscall = flags === 0 ? 'unlink' : 'rmdir' // as node:fs calls it
     const operation = withPath(new Operation(Opcode.unlinkat, syscall), path, directory)
     operation.opFlags = flags
     return operation
