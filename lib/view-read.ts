@@ -63,10 +63,11 @@ export class ViewRead extends Request {
   }
 
   override completed(result: number): void {
-    if (retried(this.ring, this, result)) return
+    const stopped = this._stopped !== null // EINTR is how Linux 6.1 stops a read of a pipe
+    if (!stopped && retried(this.ring, this, result)) return
     if (result < 0) this.failure = this.error ?? errnoError(result, 'read')
     else this.filled += result
-    if (result > 0 && !this.once && this.filled < this._bytes) return this._start()
+    if (result > 0 && !stopped && !this.once && this.filled < this._bytes) return this._start()
     const ended = this._ended!
     this._ended = this.memory = null
     this._stopped?.()

@@ -1,7 +1,9 @@
 import { writeSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import type { ReadableStreamBYOBReader } from 'node:stream/web'
 import { createUringReadableStream, open, Ring } from '../../lib/index.js'
+import { ViewRead } from '../../lib/view-read.js'
 import { makeFifo } from '../helpers/files.js'
 import { notUring, ringTest, withRing } from '../helpers/ring-state.js'
 import { seededFor, sha256 } from '../helpers/seeded.js'
@@ -277,3 +279,17 @@ ringTest('cancel waits for what was read ahead when a view comes in between', as
     await read
   }
 })
+
+for (const [how, result] of [['interrupted', -constants.errno.EINTR], ['over before', 1000]] as const) {
+  ringTest(`a view's read that is ${how} when it is cancelled is not begun again`, async t => {
+    const [started, cancelled]: unknown[][] = [[], []]
+    const ring = { start: (request: ViewRead) => started.push(request), cancel: (request: ViewRead) => cancelled.push(request) }
+    const read = new ViewRead(ring as unknown as Ring, { fd: 0, index: -1 }, false, Infinity)
+    read.run(new Uint8Array(2000), 2000, 0, () => {})
+    const stopped = read.stop()
+    t.same([started, cancelled], [[read], [read]])
+    read.completed(result)
+    await stopped
+    t.equal(started.length, 1)
+  })
+}
