@@ -46,7 +46,7 @@ t.test('a copy that cannot stop is ended, and its target removed', async t => {
   const dir = t.testdir()
   // A read in a thread cannot be cancelled: it waits for a byte that does not come.
   const { running, fifo } = await startEndless(dir, [], 'threads')
-  await running.printed(/^source: 1\.0 MiB, /) // everything, and so it has begun that read
+  await running.printed(/^source: 1\.0 MiB, /m) // everything, and so it has begun that read
   running.child.kill('SIGTERM')
   const { code, signal, stderr } = await running.ended
   fifo.close()
