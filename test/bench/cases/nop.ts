@@ -1,6 +1,7 @@
 // What one operation costs that does nothing.
 import type { CompletionCallback } from '../../../lib/index.js'
 import { Ring, ops } from '../../../lib/index.js'
+import { bareByBatch, bareByCallback, bareByPromise } from '../bare-nops.js'
 import { perOperation } from '../format.js'
 import { seconds } from '../harness.js'
 import type { Case, Row } from '../harness.js'
@@ -74,9 +75,16 @@ function nopCase(name: string, nops: Nops, inFlight: number, count: number): Cas
   return { name, verify: async () => { await round() }, round }
 }
 
+/** The same loop without the library. */
+function bareCase(name: string, nops: Nops, inFlight: number, count: number): Case {
+  const round = async () => await seconds(() => nops(count, inFlight)) / count
+  return { name: `bare engine, ${name}`, verify: async () => { await round() }, round }
+}
+
 export const nopRows: Row[] = [{
   name: 'ops.nop',
-  note: `per operation; promises: \`await ring.submit(ops.nop())\` in as many loops as are in flight; at once: as many in one turn, awaited together`,
+  note: `per operation; promises: \`await ring.submit(ops.nop())\` in as many loops as are in flight; at once: as many in one turn, awaited ` +
+    'together; bare engine: the same loops without the library, over its native side alone',
   cases: () => [
     nopCase('promises, 1 in flight', byPromise, 1, 200_000),
     nopCase('promises, 32 in flight', byPromise, 32, 1_000_000),
@@ -84,7 +92,12 @@ export const nopRows: Row[] = [{
     nopCase(`promises, ${flood} at once`, atOnce, flood, 5 * flood),
     nopCase('callbacks, 32 in flight', byCallback, 32, 2_000_000),
     nopCase('callbacks, 1024 in flight', byCallback, 1024, 4_000_000),
-    nopCase(`ring.batch of ${batchLength}`, byBatch, batchLength, 1_280_000)
+    nopCase(`ring.batch of ${batchLength}`, byBatch, batchLength, 1_280_000),
+    bareCase('promises, 32 in flight', bareByPromise, 32, 1_000_000),
+    bareCase('promises, 1024 in flight', bareByPromise, 1024, 2_000_000),
+    bareCase('callbacks, 32 in flight', bareByCallback, 32, 2_000_000),
+    bareCase('callbacks, 1024 in flight', bareByCallback, 1024, 4_000_000),
+    bareCase(`batch of ${batchLength}`, bareByBatch, batchLength, 1_280_000)
   ],
   goals: [
     { ours: 'promises, 1 in flight', atMost: 1.5e-6 },
@@ -93,7 +106,12 @@ export const nopRows: Row[] = [{
     { ours: `promises, ${flood} at once`, atMost: 1.2e-6 },
     { ours: 'callbacks, 32 in flight', atMost: 120e-9 },
     { ours: 'callbacks, 1024 in flight', atMost: 120e-9 },
-    { ours: `ring.batch of ${batchLength}`, atMost: 120e-9 }
+    { ours: `ring.batch of ${batchLength}`, atMost: 120e-9 },
+    { ours: 'promises, 32 in flight', peer: 'bare engine, promises, 32 in flight' },
+    { ours: 'promises, 1024 in flight', peer: 'bare engine, promises, 1024 in flight' },
+    { ours: 'callbacks, 32 in flight', peer: 'bare engine, callbacks, 32 in flight' },
+    { ours: 'callbacks, 1024 in flight', peer: 'bare engine, callbacks, 1024 in flight' },
+    { ours: `ring.batch of ${batchLength}`, peer: `bare engine, batch of ${batchLength}` }
   ],
   format: perOperation
 }]

@@ -2,6 +2,8 @@
 import { execFileSync } from 'node:child_process'
 import { closeSync, createReadStream, createWriteStream, openSync, readSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { Writable } from 'node:stream'
+import type { ReadableByteStreamController } from 'node:stream/web'
+import { ReadableStream } from 'node:stream/web'
 import { fileURLToPath } from 'node:url'
 import { allocateAligned, createUringReadableStream, createUringWritableStream } from '../../../lib/index.js'
 import type { Bench } from '../bench.js'
@@ -47,22 +49,42 @@ async function readSyncInto(path: string, view: Uint8Array, onChunk: OnChunk): P
   }
 }
 
+/** Node's own byte stream, which reads synchronously when it is asked: no source can bring it bytes faster. */
+function nodesByteStream(path: string): ReadableStream<Uint8Array> {
+  const fd = openSync(path, 'r')
+  return new ReadableStream({
+    type: 'bytes',
+    pull(controller: ReadableByteStreamController) {
+      const byobRequest = controller.byobRequest!
+      const bytes = readSync(fd, byobRequest.view as Uint8Array)
+      if (bytes === 0) {
+        closeSync(fd)
+        controller.close()
+      }
+      byobRequest.respond(bytes)
+    }
+  })
+}
+
 const byob: Row = {
   name: 'BYOB reader, 1 MiB views, hot',
   note: "aligned: memory of allocateAligned, on a 64-byte boundary; V8's place: 16 bytes into a page, where a process's " +
-    'first large Uint8Array is; elsewhere: 2064 bytes into a page',
+    "first large Uint8Array is; elsewhere: 2064 bytes into a page; Node's byte stream: over a source that calls fs.readSync",
   cases(bench) {
     const source = bench.source()
     const byBoth = (place: string, pageOffset: number) => [
       readCase(`BYOB, ${place}`, source, (path, onChunk) => byViews(createUringReadableStream(path), viewAt(pageOffset), onChunk)),
-      readCase(`fs.readSync, ${place}`, source, (path, onChunk) => readSyncInto(path, viewAt(pageOffset), onChunk))
+      readCase(`fs.readSync, ${place}`, source, (path, onChunk) => readSyncInto(path, viewAt(pageOffset), onChunk)),
+      readCase(`Node's byte stream, ${place}`, source, (path, onChunk) => byViews(nodesByteStream(path), viewAt(pageOffset), onChunk))
     ]
     return [...byBoth('aligned', 0), ...byBoth("V8's place", 16), ...byBoth('elsewhere', 2064), ddReadCase(source)]
   },
   goals: [
     { ours: 'BYOB, aligned', peer: 'dd bs=1M of=/dev/null', atLeast: 0.75 },
     { ours: "BYOB, V8's place", peer: "fs.readSync, V8's place", atLeast: 0.95 },
-    { ours: 'BYOB, elsewhere', peer: 'fs.readSync, elsewhere', atLeast: 0.95 }
+    { ours: 'BYOB, elsewhere', peer: 'fs.readSync, elsewhere', atLeast: 0.95 },
+    { ours: "Node's byte stream, V8's place", peer: "fs.readSync, V8's place" },
+    { ours: "Node's byte stream, elsewhere", peer: 'fs.readSync, elsewhere' }
   ],
   format: milliseconds,
   rate: rateOfSize
