@@ -29,9 +29,15 @@ class Lent {
   /** and the one that the consumer has. */
   current: Lease | undefined
 
+  releaseQueued(): void {
+    this.queued?.release()
+    this.queued = undefined
+  }
+
   readonly release = (): void => {
-    for (const lease of [this.queued, this.current]) lease?.release()
-    this.queued = this.current = undefined
+    this.releaseQueued()
+    this.current?.release()
+    this.current = undefined
   }
 }
 
@@ -97,8 +103,7 @@ export class UringReadStream extends Readable<ReadEvents> {
   /** @internal */
   override _read(callback: Callback): void {
     // streamx asks for the next when its queue is empty: what nobody was seen to take went into a pipe.
-    this._lent.queued?.release()
-    this._lent.queued = undefined
+    this._lent.releaseQueued()
     const chunk = this._source.take(this._leased)
     if (chunk === null) return this._wait(callback)
     this._push(chunk)
@@ -195,8 +200,7 @@ export class UringReadStream extends Readable<ReadEvents> {
     for (let chunk: unknown; (chunk = super.read()) !== null;) chunks.unshift(chunk instanceof Uint8Array ? Buffer.from(chunk) : chunk)
     for (const chunk of chunks) this.unshift(chunk)
     this._copies = false
-    this._lent.queued?.release()
-    this._lent.queued = undefined
+    this._lent.releaseQueued()
   }
 
   /** @internal */

@@ -57,7 +57,7 @@ function shared(): BareEngine {
   return engine ??= new BareEngine()
 }
 
-function succeeded(result: number): void {
+export function succeeded(result: number): void {
   if (result !== 0) throw new Error(`a nop gave ${result}`)
 }
 

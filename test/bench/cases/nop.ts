@@ -1,7 +1,7 @@
 // What one operation costs that does nothing.
 import type { CompletionCallback } from '../../../lib/index.js'
 import { Ring, ops } from '../../../lib/index.js'
-import { bareByBatch, bareByCallback, bareByPromise } from '../bare-nops.js'
+import { bareByBatch, bareByCallback, bareByPromise, succeeded } from '../bare-nops.js'
 import { perOperation } from '../format.js'
 import { seconds } from '../harness.js'
 import type { Case, Row } from '../harness.js'
@@ -11,10 +11,6 @@ const flood = 100_000
 
 /** Runs `count` nops, so many in flight. */
 type Nops = (count: number, inFlight: number) => Promise<void>
-
-function succeeded(result: number): void {
-  if (result !== 0) throw new Error(`a nop gave ${result}`)
-}
 
 /** `inFlight` loops that each await their own operation keep that many in flight until the last ones. */
 const byPromise: Nops = async (count, inFlight) => {
@@ -71,14 +67,17 @@ function nopCase(name: string, nops: Nops, inFlight: number, count: number): Cas
     if (stillInFlight + queued !== 0) throw new Error(`${stillInFlight} nops in flight and ${queued} queued at the end`)
     return taken / count
   }
-  // A whole round, for the compiler to have seen the loop.
+  return caseOf(name, round)
+}
+
+/** Warmed up by a whole round, for the compiler to have seen the loop. */
+function caseOf(name: string, round: () => Promise<number>): Case {
   return { name, verify: async () => { await round() }, round }
 }
 
 /** The same loop without the library. */
 function bareCase(name: string, nops: Nops, inFlight: number, count: number): Case {
-  const round = async () => await seconds(() => nops(count, inFlight)) / count
-  return { name: `bare engine, ${name}`, verify: async () => { await round() }, round }
+  return caseOf(`bare engine, ${name}`, async () => await seconds(() => nops(count, inFlight)) / count)
 }
 
 export const nopRows: Row[] = [{
