@@ -1,5 +1,5 @@
 /** Signals that end operations. */
-import { invalidArgType } from './errors.js'
+import { abortError, invalidArgType } from './errors.js'
 
 interface Listening { actions: Set<() => void>, listener: () => void }
 
@@ -33,4 +33,9 @@ function listen(signal: AbortSignal): Listening {
   listening.set(signal, made)
   signal.addEventListener('abort', listener, { once: true })
   return made
+}
+
+/** The error that a stream is destroyed with: an aborted signal's reason may be anything. */
+export function destroyError(reason: unknown, signal: AbortSignal | undefined): Error {
+  return signal?.aborted && reason === signal.reason ? abortError(reason) : reason as Error
 }

@@ -4,6 +4,7 @@ import { ReadStream } from 'node:fs'
 import { addAbortSignal, finished, Readable } from 'node:stream'
 import type { Lease } from './buffers.js'
 import { leaseOf } from './buffers.js'
+import { LentChunks } from './lent-chunks.js'
 import { errorOrDestroy, passFor, readableState } from './node-stream-state.js'
 import { UringWriteStream } from './node-write-stream.js'
 import type { ReadStreamOptions } from './node-stream-options.js'
@@ -49,9 +50,7 @@ export class UringReadStream extends Readable {
   private _leased: boolean
   /** Leased by ourselves, for a pipe into a stream that takes leases. */
   private _handsOver = false
-  /** Leases of what the consumer has now, and of what is in Readable's buffer. */
-  private _current: Lease[] = []
-  private _buffered: Lease[] = []
+  private readonly _lent = new LentChunks()
   private readonly _async = new AsyncResource('URINGREADSTREAM')
 
   constructor(path: PathLike | null | undefined, options?: ReadStreamOptions | BufferEncoding | null) {
@@ -199,20 +198,10 @@ export class UringReadStream extends Readable {
       this._wanted = this.push(Buffer.from(chunk))
       return lease.release()
     }
-    if (now) this._deliver([lease])
-    else this._buffered.push(lease)
+    if (now) this._lent.deliver(lease)
+    else this._lent.queue(lease)
     this._wanted = this.push(chunk)
-    if (this.readableEncoding !== null) this._returnBuffered() // decoded: nobody sees the memory
-  }
-
-  /** The consumer gets these leases, so those before are over. */
-  private _deliver(leases: Lease[]): void {
-    for (const lease of this._current) lease.release()
-    this._current = leases
-  }
-
-  private _returnBuffered(): void {
-    for (const lease of this._buffered.splice(0)) lease.release()
+    if (this.readableEncoding !== null) this._lent.releaseQueued() // decoded: nobody sees the memory
   }
 
   override resume(): this {
@@ -230,9 +219,7 @@ export class UringReadStream extends Readable {
     if (this._takesBuffer && this._wanted) process.nextTick(() => this._pump())
     this._takesBuffer = false
     // What was in the buffer is the consumer's once the buffer is empty.
-    if (this._buffered.length > 0 && chunk !== null && this.readableLength === 0) {
-      this._deliver(this._buffered.splice(0))
-    }
+    if (chunk !== null && this.readableLength === 0) this._lent.deliverQueued()
     return chunk
   }
 
@@ -262,7 +249,7 @@ export class UringReadStream extends Readable {
       this.unshift(Buffer.concat(chunks))
       if (this._wanted) process.nextTick(() => this._pump())
     }
-    this._returnBuffered()
+    this._lent.releaseQueued()
   }
 
   /** @internal */
@@ -311,8 +298,7 @@ export class UringReadStream extends Readable {
     if (this._window === null) return null // not open yet
     const chunk = this._take()
     if (chunk === null) return null
-    const lease = leaseOf(chunk)
-    this._deliver(lease === undefined ? [] : [lease])
+    this._lent.deliver(leaseOf(chunk))
     readableState(this).dataEmitted = true
     if (this.listenerCount('data') > 0) this.emit('data', chunk)
     return chunk
@@ -332,8 +318,7 @@ export class UringReadStream extends Readable {
 
   /** @internal */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this._deliver([])
-    this._returnBuffered()
+    this._lent.release()
     const done = (closeError: Error | null): void => {
       this._async.runInAsyncScope(callback, null, closeError ?? error)
     }
