@@ -93,7 +93,7 @@ export class UringFile extends EventEmitter {
   async read<B extends Memory>(buffer: B, options?: TransferOptions & Abortable): Promise<ReadResult<B>>
   async read<B extends Memory = Buffer>(options?: TransferOptions & Abortable & { buffer?: B | undefined }): Promise<ReadResult<B>>
   async read(...args: any[]): Promise<ReadResult<Memory>> {
-    const file = this._opened // a closed file says so before anything else
+    const file = this._opened('read') // a closed file says so before anything else
     const { buffer, bytes, position } = readArguments(args)
     if (bytes.byteLength === 0) return { bytesRead: 0, buffer }
     const signal = signalOf(args)
@@ -113,7 +113,7 @@ export class UringFile extends EventEmitter {
   async write<B extends Memory>(buffer: B, options?: TransferOptions & Abortable): Promise<WriteResult<B>>
   async write(text: string, position?: Position, encoding?: BufferEncoding | null): Promise<WriteResult<string>>
   async write(...args: any[]): Promise<WriteResult<Memory | string>> {
-    const file = this._opened
+    const file = this._opened('write')
     const { buffer, bytes, position } = writeArguments(args)
     if ((buffer as Memory).byteLength === 0) return { bytesWritten: 0, buffer }
     const signal = signalOf(args)
@@ -128,7 +128,7 @@ export class UringFile extends EventEmitter {
     buffers: B, position?: Position, { signal }: Abortable = {}
   ): Promise<{ bytesRead: number, buffers: B }> {
     const at = positionOf(position)
-    const operation = ops.readv(this._opened, oneVector(vectorArguments(buffers)), at)
+    const operation = ops.readv(this._opened('readv'), oneVector(vectorArguments(buffers)), at)
     return { bytesRead: await this._readOnce(operation, at, signal), buffers }
   }
 
@@ -136,7 +136,7 @@ export class UringFile extends EventEmitter {
   async writev<B extends readonly Memory[]>(
     buffers: B, position?: Position, { signal }: Abortable = {}
   ): Promise<{ bytesWritten: number, buffers: B }> {
-    const file = this._opened
+    const file = this._opened('writev')
     const bytesWritten = await this._hold(writeVectors(vectorArguments(buffers), positionOf(position), (vector, at) =>
       this._run(ops.writev(file, vector, at), signal), this._position.writeWhole.bind(this._position)))
     return { bytesWritten, buffers }
@@ -145,12 +145,12 @@ export class UringFile extends EventEmitter {
   /** Reads into a buffer of a BufferPool, without a copy. */
   async readFixed(buffer: FixedBuffer, position?: Position, range?: Range & Abortable): Promise<ReadResult<FixedBuffer>> {
     const at = positionOf(position)
-    return { bytesRead: await this._readOnce(ops.readFixed(this._opened, buffer, at, range), at, range?.signal), buffer }
+    return { bytesRead: await this._readOnce(ops.readFixed(this._opened('read'), buffer, at, range), at, range?.signal), buffer }
   }
 
   /** Writes from a buffer of a BufferPool; short writes are continued. */
   async writeFixed(buffer: FixedBuffer, position?: Position, range: Range & Abortable = {}): Promise<WriteResult<FixedBuffer>> {
-    const file = this._opened
+    const file = this._opened('write')
     const { offset = 0, length = buffer.length - offset, signal } = range
     const bytesWritten = await this._hold(this._position.writeWhole(length, positionOf(position), (done, at) =>
       this._run(ops.writeFixed(file, buffer, at, { offset: offset + done, length: length - done }), signal)))
@@ -166,7 +166,7 @@ export class UringFile extends EventEmitter {
   async readFile(options?: ContentOptions | BufferEncoding | null): Promise<Buffer | string>
   async readFile(options?: ContentOptions | BufferEncoding | null): Promise<Buffer | string> {
     const { encoding, signal } = streamOptions<ContentOptions>(options)
-    const stream = new UringReadableStream(null, { ...this._contentOptions, signal })
+    const stream = new UringReadableStream(null, { ...this._contentOptions('readFile'), signal })
     return this._hold(unlessAborted(signal, contentOf(stream, encoding ?? null)))
   }
 
@@ -178,7 +178,7 @@ export class UringFile extends EventEmitter {
    */
   async writeFile(data: FileContent, options?: ContentOptions & { flush?: boolean | undefined } | BufferEncoding | null): Promise<void> {
     const { encoding, signal, flush } = streamOptions<ContentOptions & { flush?: boolean | undefined }>(options)
-    const stream = new UringWritableStream(null, { ...this._contentOptions, signal, flush })
+    const stream = new UringWritableStream(null, { ...this._contentOptions('writeFile'), signal, flush })
     return this._hold(unlessAborted(signal, writeContent(stream, data, encoding ?? 'utf8')))
   }
 
@@ -194,45 +194,45 @@ export class UringFile extends EventEmitter {
 
   /** Waits until data and metadata are on the disk. */
   async sync({ signal }: Abortable = {}): Promise<void> {
-    await this._run(ops.fsync(this._opened), signal)
+    await this._run(ops.fsync(this._opened('fsync')), signal)
   }
 
   /** Waits until the data is on the disk. */
   async datasync({ signal }: Abortable = {}): Promise<void> {
-    await this._run(ops.fdatasync(this._opened), signal)
+    await this._run(ops.fdatasync(this._opened('fdatasync')), signal)
   }
 
   /** Cuts or extends the file to `length` bytes. */
   async truncate(length = 0): Promise<void> {
     validateInteger(length, 'len', Number.MIN_SAFE_INTEGER)
-    await this._hold(promisify(ftruncate)(this._opened.fd, Math.max(0, length)))
+    await this._hold(promisify(ftruncate)(this._opened('ftruncate').fd, Math.max(0, length)))
   }
 
   /** Allocates space on the disk; `mode` of FALLOC_FL_*. */
   async allocate(offset: number, length: number, mode = 0, { signal }: Abortable = {}): Promise<void> {
-    await this._run(ops.fallocate(this._opened, offset, length, mode), signal)
+    await this._run(ops.fallocate(this._opened('fallocate'), offset, length, mode), signal)
   }
 
   /** As FileHandle.stat: numbers, or with `bigint` bigints. */
   async stat(options?: StatOptions & { bigint?: false }): Promise<Stats>
   async stat(options: StatOptions & { bigint: true }): Promise<BigIntStats>
   async stat(options: StatOptions = {}): Promise<Stats | BigIntStats> {
-    return this._hold(promisify(fstat)(this._opened.fd, options))
+    return this._hold(promisify(fstat)(this._opened('fstat').fd, options))
   }
 
   /** Changes the permissions. */
   async chmod(mode: number | string): Promise<void> {
-    await this._hold(promisify(fchmod)(this._opened.fd, mode))
+    await this._hold(promisify(fchmod)(this._opened('fchmod').fd, mode))
   }
 
   /** Changes the owner. */
   async chown(uid: number, gid: number): Promise<void> {
-    await this._hold(promisify(fchown)(this._opened.fd, uid, gid))
+    await this._hold(promisify(fchown)(this._opened('fchown').fd, uid, gid))
   }
 
   /** Changes the times of access and modification: seconds, or Dates. */
   async utimes(atime: number | string | Date, mtime: number | string | Date): Promise<void> {
-    await this._hold(promisify(futimes)(this._opened.fd, atime, mtime))
+    await this._hold(promisify(futimes)(this._opened('futimes').fd, atime, mtime))
   }
 
   /** A stream that reads from this file, and closes it unless `autoClose` is false. */
@@ -269,12 +269,13 @@ export class UringFile extends EventEmitter {
   }
 
   /** For all of the content at once: by the descriptor, for a stream over the file ends when its owner begins to close that. */
-  private get _contentOptions(): { direct: boolean, ring: Ring, fd: number, autoClose: false } {
-    return { direct: this.direct, ring: this.ring, fd: this._opened.fd, autoClose: false }
+  private _contentOptions(syscall: string): { direct: boolean, ring: Ring, fd: number, autoClose: false } {
+    return { direct: this.direct, ring: this.ring, fd: this._opened(syscall).fd, autoClose: false }
   }
 
-  private get _opened(): OpenFile {
-    if (this._file === null || this._closing !== null) throw errnoError(EBADF, 'fd')
+  /** @param syscall that is not done where the file is closed */
+  private _opened(syscall: string): OpenFile {
+    if (this._file === null || this._closing !== null) throw errnoError(EBADF, syscall)
     return this._file
   }
 

@@ -99,6 +99,8 @@ ringTest('every method of a closed file rejects with EBADF', async t => {
     datasync: () => file.datasync(), truncate: () => file.truncate(1), allocate: () => file.allocate(0, 1), stat: () => file.stat()
   }
   for (const [name, call] of Object.entries(calls)) await t.rejects(call(), { code: 'EBADF', errno: -9 }, name)
+  await t.rejects(file.readv([bytes]), { code: 'EBADF', message: /, readv$/ }, 'named by what was not done')
+  await t.rejects(file.stat(), { code: 'EBADF', message: /, fstat$/ })
   t.throws(() => file.createReadStream(), { code: 'ERR_OUT_OF_RANGE' }, 'as a FileHandle that is closed')
   await t.resolves(file.close(), 'closing again')
   fixed.release()
