@@ -3,6 +3,7 @@ import type { Window } from './admission.js'
 import { Lease, WindowBuffers } from './buffers.js'
 import { allocateChunk } from './chunk-memory.js'
 import { ChunkRead } from './chunk-read.js'
+import { ConsumerPace } from './consumer-pace.js'
 import { ceilTo, floorTo } from './direct.js'
 import type { EngineBuffer, FileFacts, OpenFile } from './engine.js'
 import { currentPosition, IOSQE_ASYNC } from './engine.js'
@@ -12,17 +13,6 @@ import type { Ring } from './ring.js'
 
 /** Bytes to ask for where the file ended when it was opened: enough to see that it ends. */
 const probeBytes = 1024
-
-/**
- * A consumer that takes longer than this for a byte (ns) keeps its thread busy: a worker of the kernel's copies
- * from the page cache meanwhile. Hashing takes 0.5; a cached read, 0.04. With sha256, on 2 cores: 1.2x as fast.
- */
-const busyConsumer = 0.15
-/**
- * So many times in a row: V8's collections stop it as well. Node 24, which collects everything each 70 MiB, read an owned GiB
- * in 320 ms when each stop counted, and in 260 so (2026-11-26).
- */
-const busyTimes = 16
 
 /**
  * A read that lets its consumer wait longer than this (ms, and ms for each byte) is of a disk, and not of the page cache,
@@ -85,13 +75,7 @@ export class ReadAhead implements Window {
   private _sizeHint: number
   private _waiting = false
   private _waitingSince = 0
-  /** When the last chunk was taken: time, batch of completions (-1 once the next was asked for), */
-  private _takenAt = 0
-  private _takenIn = -1
-  /** and its size. */
-  private _takenBytes = 0
-  private _busyTimes = 0
-  private _readFlags = 0
+  private readonly _pace = new ConsumerPace()
   private _inFlight = 0
   private _closed: (() => void) | null = null
 
@@ -125,7 +109,7 @@ export class ReadAhead implements Window {
   /** The same, but of a lease no chunk that JavaScript could see: for one that goes on into a window of writes. */
   takeUnseen(): Lease | Buffer | null {
     if (this.ended || this.error !== null) return null
-    this._watchConsumer()
+    this._pace.asks(this.ring.batches)
     const read = this._reads[0]
     if (read === undefined && this._left <= 0) return this._end(null)
     if (read === undefined || !read.done) return this._wait()
@@ -135,26 +119,12 @@ export class ReadAhead implements Window {
       this._discard(read)
       return this._end(read.failure)
     }
-    this._takenAt = performance.now()
-    this._takenIn = this.ring.batches
-    this._takenBytes = read.filled - read.skip
+    this._pace.takes(read.filled - read.skip, this.ring.batches)
     const chunk = this._chunkOf(read)
     this._spares.push(read)
     if (read.ended) this._end(null)
     else if (this._limit > 1) this._fill()
     return chunk
-  }
-
-  /**
-   * Compares the time from a chunk until the next is asked for with its size, if nothing completed meanwhile: otherwise the
-   * consumer has waited, for a disk or a target, and not worked. (A pipe was 3x as slow with its reads on workers.)
-   */
-  private _watchConsumer(): void {
-    if (this._takenIn !== this.ring.batches) return
-    this._takenIn = -1
-    const perByte = (performance.now() - this._takenAt) * 1e6 / this._takenBytes
-    this._busyTimes = perByte > busyConsumer ? this._busyTimes + 1 : 0
-    this._readFlags = this._busyTimes >= busyTimes ? IOSQE_ASYNC : 0
   }
 
   /**
@@ -164,7 +134,7 @@ export class ReadAhead implements Window {
   private _wait(): null {
     if (!this._waiting) this._waitingSince = performance.now()
     this._waiting = true
-    if (this._reads.length > 0 || (this.leased && this._takenAt > 0)) this._grow()
+    if (this._reads.length > 0 || (this.leased && this._pace.hasTaken)) this._grow()
     this._fill()
     return null
   }
@@ -248,7 +218,7 @@ export class ReadAhead implements Window {
     const known = this._sequential ? most : this._sizeHint - this._next
     const read = this._spares.pop() ?? new ChunkRead(this)
     read.reuse(this._next, Math.min(most, known > 0 ? known : unit > 1 ? unit - skip : probeBytes))
-    read.flags = unit > 1 ? 0 : this._readFlags
+    read.flags = unit === 1 && this._pace.isBusy ? IOSQE_ASYNC : 0
     if (unit > 1 || this.leased && known > 0) read.buffer = this._buffers.acquire()
     else read.memory = allocateChunk(read.size)
     return read
