@@ -11,6 +11,7 @@ import { errnoError, invalidState } from './errors.js'
 import { FlushedPrefix } from './flushed-prefix.js'
 import { retried } from './retry.js'
 import type { Ring } from './ring.js'
+import { SharedDescriptor } from './shared-descriptor.js'
 import { SpaceAhead } from './space-ahead.js'
 
 /** The file that a window writes. */
@@ -73,11 +74,9 @@ export abstract class WriteWindow implements Window {
   /** Null where that is of no use. */
   private readonly _space: SpaceAhead | null
   private readonly _sequential: boolean
-  /** Writes go to where the descriptor stands: others have it as well (a child's standard output). */
-  follows: boolean
-  private readonly _mayFollow: boolean
-  /** What has its place in the file only when it begins. */
-  private readonly _unplaced: ChunkWrite[] = []
+  /** Set where others have the descriptor as well. */
+  private _shared: SharedDescriptor | null = null
+  private readonly _mayShare: boolean
   protected readonly writeBehind: number
   private readonly _progressed: () => void
 
@@ -100,8 +99,8 @@ export abstract class WriteWindow implements Window {
     const cached = facts.regular && !sequential && !positional && writeFlags === 0
     this._writeback = cached && synced ? new EarlyWriteback(file.fd, this._start) : null
     this._space = cached && !allocated && ring.engine.chainMax > 1 ? new SpaceAhead(file.fd, () => this.fill()) : null
-    this._mayFollow = !sequential && !positional && start === undefined
-    this.follows = shared && this._mayFollow
+    this._mayShare = !sequential && !positional && start === undefined
+    if (shared && this._mayShare) this._shared = new SharedDescriptor(ring.engine, file.fd)
     ring.addWindow(this)
   }
 
@@ -113,6 +112,11 @@ export abstract class WriteWindow implements Window {
 
   /** Gives back all memory: nothing is in flight, and nothing will be. */
   protected abstract releaseBuffers(): void
+
+  /** Writes go to where the descriptor stands: others have it as well. */
+  get isShared(): boolean {
+    return this._shared !== null
+  }
 
   /** Where what is known to be on the disk ends; what the file held before is taken for that. */
   get flushedPosition(): number {
@@ -134,41 +138,25 @@ export abstract class WriteWindow implements Window {
     return this._started === this._writes.length && this.inFlight < this._limit
   }
 
-  /**
-   * Others have the descriptor: moves it behind what is about to be written, and that to where it stood, in one step. So
-   * they go on behind it, also while it is in flight, as they do behind a write(2).
-   */
-  private _takePlaces(): void {
-    const writes = this._unplaced
-    if (writes.length === 0) return
-    const bytes = writes.reduce((sum, { size }) => sum + size, 0)
-    const stood = this.ring.engine.advance(this.file.fd, bytes)
-    const moved = stood < 0 ? 0 : stood - (this.next - bytes)
-    if (moved !== 0) for (const write of writes) write.move(moved)
-    this.next += moved
-    this._start += moved
-    writes.length = 0
-  }
-
-  /** Back behind what was written, when no more will be; unless others have gone on meanwhile. */
-  private _return(): void {
-    const { engine } = this.ring
-    if (this.follows && engine.advance(this.file.fd, 0) === this.next) engine.seek(this.file.fd, this.position)
-  }
-
   /** Others get the descriptor. Until then its position is nobody's concern: to ask for it and to set it costs two system calls. */
   share(): void {
-    if (!this._mayFollow || this.follows) return
+    if (!this._mayShare || this._shared !== null) return
     this.flushGather()
     this.fill()
-    this.follows = true
-    this.ring.engine.seek(this.file.fd, this.next)
+    this._shared = new SharedDescriptor(this.ring.engine, this.file.fd)
+    this._shared.standAt(this.next)
   }
 
   protected push(write: ChunkWrite): void {
     this._writes.push(write)
-    if (this.follows) this._unplaced.push(write)
+    this._shared?.add(write)
     if (this.next !== currentPosition) this.next += write.size
+  }
+
+  /** What is to be written goes so much further on: others have written before it. */
+  private _move(bytes: number): void {
+    this.next += bytes
+    this._start += bytes
   }
 
   /** Called before a write is started. False: not now. */
@@ -186,7 +174,7 @@ export abstract class WriteWindow implements Window {
 
   protected fill(): void {
     if (this._closing) return
-    this._takePlaces()
+    this._move(this._shared?.takePlaces(this.next) ?? 0)
     if (this._stalled > 0) return this._goOnThroughCache()
     if (this._failure !== null) return
     while (this._started < this._writes.length && this.inFlight < this._limit) {
@@ -261,7 +249,7 @@ export abstract class WriteWindow implements Window {
     if (this.inFlight > 0 || this._failure === null || this.error !== null) return
     if (this._writes.length > 0) this.written += this._writes[0].moved
     this.error = this._failure
-    this._return()
+    this._shared?.returnTo(this.position, this.next)
   }
 
   /** Counts what is written without a gap. */
@@ -311,7 +299,7 @@ export abstract class WriteWindow implements Window {
 
   private _finishClose(): void {
     if (this._closed === null || this.inFlight > 0) return
-    this._return()
+    this._shared?.returnTo(this.position, this.next)
     this.releaseBuffers()
     this.ring.removeWindow(this)
     const closed = this._closed

@@ -69,8 +69,8 @@ export class WrittenFile extends StreamFile {
   }
 
   /** Moves a given descriptor behind what was written; what is appended ends where the file does, wherever it began. */
-  leaveAfter({ position, written, follows }: WriteBehind): void {
-    if (follows || written === 0) return // the window has left it there, and others may have gone on
+  leaveAfter({ position, written, isShared }: WriteBehind): void {
+    if (isShared || written === 0) return // the window has left it there, and others may have gone on
     if (!this.facts.append || this.file === null) return this.leaveAt(position)
     this.ring.engine.inspect(this.file.fd, (error, { size }) => {
       if (error === null) this.leaveAt(size)
