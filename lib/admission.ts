@@ -282,7 +282,17 @@ export abstract class Admission implements EngineOwner {
   /** @throws ERR_INVALID_STATE. @internal */
   refuseClosed(): void {
     // A stream that is closing still has its file to close.
-    if (this.#closed && this.#leaving === 0) throw invalidState('the ring is closed')
+    if (this.#leaving === 0) this.refuseLate()
+  }
+
+  /** The same for what begins to use the ring: `close` does not wait for it, whoever is leaving. @throws ERR_INVALID_STATE. @internal */
+  refuseLate(): void {
+    if (this.isClosed) throw invalidState('the ring is closed')
+  }
+
+  /** `close` was called. @internal */
+  get isClosed(): boolean {
+    return this.#closed
   }
 
   /** Takes no more operations. @throws ERR_INVALID_STATE while streams use the ring. @internal */

@@ -48,10 +48,20 @@ export async function open(
   const { mode, signal, direct = false } = given
   validateDirect(direct)
   const ring = ringOf(given)
-  const fd = await openDescriptor(ring, validPath(path), flags ?? 'r', mode ?? 0o666, signal)
-  if (direct === false) return new UringFile(ring, fd, null)
+  ring.refuseLate()
+  const use = ring.use() // until the file has its own: a ring that closed in between would leave a descriptor that nobody can close
   try {
-    return new UringFile(ring, fd, await directOf(ring, fd, validPath(path), openFlags(flags ?? 'r'), direct))
+    const fd = await openDescriptor(ring, validPath(path), flags ?? 'r', mode ?? 0o666, signal)
+    return direct === false ? new UringFile(ring, fd, null) : await openedDirect(ring, fd, validPath(path), openFlags(flags ?? 'r'), direct)
+  } finally {
+    use.leaving()
+    use.left()
+  }
+}
+
+async function openedDirect(ring: Ring, fd: number, path: string | Buffer, flags: number, choice: DirectChoice): Promise<UringFile> {
+  try {
+    return new UringFile(ring, fd, await directOf(ring, fd, path, flags, choice))
   } catch (error) {
     await ring.submit(ops.close(fd))
     throw error

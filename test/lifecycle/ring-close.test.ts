@@ -2,7 +2,7 @@ import { closeSync, openSync, readdirSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { createUringReadStream, createUringWriteStream, ops, Ring } from '../../lib/index.js'
+import { createUringReadStream, createUringWriteStream, open, ops, Ring } from '../../lib/index.js'
 import { digestOf, makeFifo, makeFile } from '../helpers/files.js'
 import { notUring, ringTest } from '../helpers/ring-state.js'
 import { next, turns } from '../helpers/stream-events.js'
@@ -99,6 +99,21 @@ ringTest('close is refused while a stream is opening', async t => {
   const stream = createUringReadStream(source.path, { ring })
   await t.rejects(ring.close(), invalidState)
   t.equal(await digestOf(stream), source.sha256)
+  await ring.close()
+})
+
+ringTest('close is refused while a file is opening, and when it is open', async t => {
+  const { path } = makeFile(join(t.testdir(), 'file'), 1000)
+  const ring = new Ring({ entries: 4 })
+  for (const direct of [false, 'prefer'] as const) {
+    const opening = open(path, 'r', { ring, direct })
+    await t.rejects(ring.close(), invalidState)
+    const file = await opening
+    await t.rejects(ring.close(), invalidState)
+    t.equal((await file.read(Buffer.alloc(10), 0, 10, 0)).bytesRead, 10)
+    await file.close()
+  }
+  await t.rejects(open(join(path, 'none'), 'r', { ring }), { code: 'ENOTDIR' })
   await ring.close()
 })
 
