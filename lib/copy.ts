@@ -55,6 +55,7 @@ class FileCopy {
 
   async run(): Promise<CopyResult> {
     const { ring, signal } = this.plan
+    ring.refuseLate()
     const use = ring.use()
     const forget = signal === undefined ? null : onAbort(signal, () => this.#abort())
     const began = performance.now()

@@ -8,7 +8,7 @@ import type { DirectFile } from './direct.js'
 import { openDirect } from './direct.js'
 import type { FileFacts, OpenFile } from './engine.js'
 import { adopt, FSYNC_DATASYNC, noFacts, Opcode, Request } from './engine.js'
-import { errnoError, invalidArgType, notImplemented } from './errors.js'
+import { errnoError, invalidArgType, invalidState, notImplemented } from './errors.js'
 import { fileMode, O_CLOEXEC, openFlags } from './open-flags.js'
 import type { FileFunctions, StreamOptions } from './options.js'
 import { validateFd, validateFunction } from './options.js'
@@ -73,6 +73,8 @@ export class StreamFile {
   readonly neverOpens: boolean
   #use: RingUse | null = null
   #isLeaving = false
+  /** The ring had closed, or was closing, before: nothing is opened, and what was given is closed without it. */
+  protected isLate = false
   #handleClosed: (() => void) | null = null
   file: OpenFile | null = null
   /** The same file without the page cache, if that was asked for and is to be had. */
@@ -118,6 +120,7 @@ export class StreamFile {
    * @param handleClosed the FileHandle's owner closes it
    */
   use(handleClosed: () => void): void {
+    this.isLate = this.ring.isClosed
     this.#use = this.ring.use()
     if (this.handle === null) return
     countUser(this.handle, 'kRef')
@@ -127,6 +130,7 @@ export class StreamFile {
 
   /** Opens the path, or takes the given descriptor; then `file` and `facts` are known. */
   open(flags: string | number, mode: string | number, opened: (error: Error | null) => void): void {
+    if (this.isLate) return opened(invalidState('the ring is closed'))
     if (this.given !== null) return this.#attach(this.given, opened)
     this.openPath(this.path!, flags, mode, opened)
   }
@@ -225,18 +229,19 @@ export class StreamFile {
       this.#use!.left()
       done(error)
     }
-    const { file } = this
-    if (file === null) return closed(null)
+    const { file, given, handle } = this
+    if (file === null && (given === null || !this.isLate)) return closed(null)
     if (this.direct !== null) return this.#closeDirect(() => this.close(done))
     this.file = null
-    this.ring.engine.forget(file)
-    if (this.handle !== null) {
-      countUser(this.handle, 'kUnref')
-      this.handle.close().then(() => closed(null), closed)
+    if (file !== null) this.ring.engine.forget(file)
+    if (handle !== null) {
+      countUser(handle, 'kUnref')
+      handle.close().then(() => closed(null), closed)
       return
     }
     // A worker's node:fs closes in the end what it has opened and not closed itself, whosever the number is by then.
-    if (this.given !== null && !isMainThread && this.ring.engine.kind === 'uring') close(file.fd, error => closed(error ?? null))
+    const byNode = given !== null && !isMainThread && this.ring.engine.kind === 'uring'
+    if (file === null || byNode) close(given!, error => closed(error ?? null))
     else this.#closeDescriptor(file.fd, closed)
   }
 

@@ -100,7 +100,7 @@ export class WrittenFile extends StreamFile {
 
   override open(flags: string | number, mode: string | number, opened: Done): void {
     const allocated = (error: Error | null): void => error === null ? this.#allocate(opened) : opened(error)
-    if (!this.#options.atomic) return super.open(flags, mode, allocated)
+    if (!this.#options.atomic || this.isLate) return super.open(flags, mode, allocated)
     // Out of the promise: what `opened` throws is no rejection.
     const later = (error: Error | null): void => process.nextTick(allocated, error)
     AtomicFile.beside(this.ring, this.path!).then(atomic => {
