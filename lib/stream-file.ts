@@ -203,11 +203,11 @@ export class StreamFile {
    * After a failed write: cuts off what later writes left beyond the last byte without a gap. What the file held
    * when it was opened stays.
    */
-  cutAt(position: number, done: () => void): void {
+  cutAt(position: number, done: (error: Error | null) => void): void {
     const { file, facts, ring } = this
     const wanted = Math.max(facts.size, position)
     ring.engine.inspect(file!.fd, (error, now) => {
-      if (error !== null || !now.regular || now.size <= wanted) done()
+      if (error !== null || !now.regular || now.size <= wanted) done(error)
       else ftruncate(file!.fd, wanted, done)
     })
   }

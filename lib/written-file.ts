@@ -94,7 +94,7 @@ export class WrittenFile extends StreamFile {
   }
 
   /** Cuts off what lies behind what was written; where that is nothing, the file has not come to reach its beginning. */
-  #cut(position: number, done: () => void): void {
+  #cut(position: number, done: Done): void {
     this.cutAt(position > this.#begin ? position : 0, done)
   }
 
@@ -150,7 +150,8 @@ export class WrittenFile extends StreamFile {
       else if (flush) this.sync(finished)
       else finished(null)
     }
-    if (this.#allocated) this.#cut(position, synced)
+    // What cannot be cut off would be taken for something that was written.
+    if (this.#allocated) this.#cut(position, error => error === null ? synced() : finished(error))
     else synced()
   }
 
@@ -176,7 +177,7 @@ export class WrittenFile extends StreamFile {
       this.#atomic?.discard().catch(() => {})
     } else if (this.#finished || this.file === null) done()
     else if (this.#atomic !== null) this.#atomic.discard().catch(() => {}).then(() => process.nextTick(done))
-    else if (failed || this.#allocated) this.#cut(position, done)
+    else if (failed || this.#allocated) this.#cut(position, () => done())
     else done()
   }
 }

@@ -1,11 +1,13 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import fs, { openSync, closeSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import fs, { openSync, closeSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createUringWriteStream } from '../../lib/index.js'
 import type { UringWriteStream } from '../../lib/index.js'
 import { notLinux } from '../helpers/descriptors.js'
 import { makeFile } from '../helpers/files.js'
+import { withExt4 } from '../helpers/image.js'
 import { notDirect, ringTest } from '../helpers/ring-state.js'
 import { patterned, seededFor } from '../helpers/seeded.js'
 import { closing, endAndClose, thrown, writeOne } from '../helpers/stream-events.js'
@@ -101,6 +103,32 @@ ringTest('preallocated space is there while the file is written, and cut at the 
     }
   }
 }, notDirect)
+
+ringTest('preallocated space that cannot be cut at the end is an error: nothing that was not written passes for written', async t => {
+  await withExt4(t, 8, null, async disk => {
+    for (const options of [{}, { flush: true }]) {
+      const path = join(disk, 'file')
+      const stream = createUringWriteStream(path, { preallocate: 1 << 20, ...options })
+      await once(stream, 'ready')
+      execFileSync('chattr', ['+a', path]) // what may only grow can be written, but not cut
+      const closed = closing(stream)
+      stream.on('finish', () => t.fail('it has finished')).end('five!')
+      t.match(await closed, { code: 'EPERM', syscall: 'ftruncate' })
+      t.equal(stream.bytesWritten, 5)
+      execFileSync('chattr', ['-a', path])
+    }
+    const [path, names] = [join(disk, 'file'), () => readdirSync(disk)]
+    writeFileSync(path, 'old')
+    const stream = createUringWriteStream(path, { preallocate: 1 << 20, atomic: true })
+    await once(stream, 'ready')
+    const [temporary] = names().filter(name => name !== 'file')
+    execFileSync('chattr', ['+a', join(disk, temporary)])
+    const closed = closing(stream)
+    stream.end('five!')
+    t.match(await closed, { code: 'EPERM', syscall: 'ftruncate' })
+    t.equal(readFileSync(path, 'latin1'), 'old', 'nor does it take the place of another')
+  })
+})
 
 ringTest('preallocation in a file that is longer cuts nothing off', async t => {
   const { path, content: before } = makeFile(join(t.testdir(), 'file'), 100_000)
