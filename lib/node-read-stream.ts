@@ -164,6 +164,10 @@ export class UringReadStream extends Readable {
     if (this.destroyed) return null
     const window = this._window!
     const chunk = window.take()
+    if (this.destroyed) { // by who was told of a read that was begun ahead
+      if (chunk !== null) leaseOf(chunk)?.release()
+      return null
+    }
     if (chunk !== null) {
       this.bytesRead += chunk.length
       return chunk

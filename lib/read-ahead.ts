@@ -108,7 +108,7 @@ export class ReadAhead implements Window {
 
   /** The same, but of a lease no chunk that JavaScript could see: for one that goes on into a window of writes. */
   takeUnseen(): Lease | Buffer | null {
-    if (this.ended || this.error !== null) return null
+    if (this._isOver) return null
     this._pace.asks(this.ring.batches)
     const read = this._reads[0]
     if (read === undefined && this._left <= 0) return this._end(null)
@@ -125,6 +125,10 @@ export class ReadAhead implements Window {
     if (read.ended) this._end(null)
     else if (this._limit > 1) this._fill()
     return chunk
+  }
+
+  private get _isOver(): boolean {
+    return this.ended || this.error !== null
   }
 
   /**
@@ -191,17 +195,24 @@ export class ReadAhead implements Window {
 
   /** Starts reads up to the limit. The one that is waited for may queue; others only where there is room. */
   private _fill(): void {
-    while (this._left > 0 && this._mayStart()) {
+    while (!this._isOver && this._left > 0 && this._mayStart()) {
       const ahead = !this._waiting || this._reads.length > 0
       const read = this._nextRead()
-      if (ahead && !this.ring.tryStart(read)) return this._discard(read)
-      if (!ahead) this.ring.start(read)
+      const wanted = read.size - read.skip
+      // Counted before: who is told of the submission may close the window.
       this._inFlight++
       this._reads.push(read)
-      const wanted = read.size - read.skip
+      if (!ahead) this.ring.start(read)
+      else if (!this.ring.tryStart(read)) return this._takeBack(read)
       if (this._next !== currentPosition) this._next += wanted
       this._left -= wanted
     }
+  }
+
+  private _takeBack(read: ChunkRead): void {
+    this._inFlight--
+    this._reads.pop()
+    this._discard(read)
   }
 
   private _mayStart(): boolean {

@@ -182,12 +182,19 @@ export abstract class WriteWindow implements Window {
       if (!this.prepare(write)) return
       const first = this._space === null ? write : this._space.before(write)
       if (first === null) return
-      // One is always due; more only where the ring has room to spare.
-      if (this.inFlight === 0) this.ring.start(first)
-      else if (!this.ring.tryStart(first)) return
+      // Counted before: who is told of the submission may close the window.
       this.inFlight++
       this._started++
+      // One is always due; more only where the ring has room to spare.
+      if (this.inFlight === 1) this.ring.start(first)
+      else if (!this.ring.tryStart(first)) return this._takeBack()
+      if (this._closing) return
     }
+  }
+
+  private _takeBack(): void {
+    this.inFlight--
+    this._started--
   }
 
   /** The first one goes on when nothing else is in flight; also after a failure, if that was behind it: what fits is written. */

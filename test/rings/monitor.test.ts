@@ -1,11 +1,15 @@
 import diagnostics from 'node:diagnostics_channel'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
 import t from 'tap'
-import { createUringReadStream, ops, probe, Ring } from '../../lib/index.js'
+import { createUringReadStream, createUringWriteStream, ops, probe, Ring, UringWriteStream } from '../../lib/index.js'
 import type { CompleteMessage, SubmitMessage } from '../../lib/index.js'
+import * as streamx from '../../lib/streamx.js'
 import { digestOf, makeFile } from '../helpers/files.js'
-import { notUring, ringTest } from '../helpers/ring-state.js'
+import { notUring, ringTest, withRing } from '../helpers/ring-state.js'
+import { patterned } from '../helpers/seeded.js'
+import { closing } from '../helpers/stream-events.js'
 
 ringTest('a monitor counts the operations of each kind while it is on, and only then', async t => {
   const { path, sha256 } = makeFile(join(t.testdir(), 'file'), 100_000)
@@ -92,5 +96,35 @@ ringTest('a subscriber that submits and aborts while a chain is given to the ker
     t.same((await Promise.all(more)).filter(each => each === 'EBADF').length, abort ? 0 : 3)
     diagnostics.unsubscribe('uring-streams:submit', onSubmit)
     await ring.close()
+  }
+})
+
+ringTest('a subscriber that destroys the stream whose read or write it is told of leaves nothing in flight or on loan', async t => {
+  const content = patterned(1_000_000)
+  const directory = t.testdir({ source: content })
+  const [source, target] = [join(directory, 'source'), join(directory, 'target')]
+  const chunkSize = 64 * 1024
+  const begin: ((ring: Ring) => Readable | Writable)[] = [
+    ring => createUringReadStream(source, { ring, chunkSize }).resume(),
+    ring => createUringReadStream(source, { ring, chunkSize, buffers: 'leased' }).resume(),
+    ring => createUringWriteStream(target, { ring, chunkSize }).end(content),
+    ring => streamx.createUringReadStream(source, { ring, chunkSize }).resume() as unknown as Readable
+  ]
+  for (const beginOn of begin) {
+    for (let last = 1; last <= 12; last++) {
+      await withRing(t, {}, async ring => {
+        let told = 0
+        const onSubmit = (message: unknown): void => {
+          if ((message as SubmitMessage).ring === ring && ++told === last) stream.destroy()
+        }
+        const stream = beginOn(ring)
+        diagnostics.subscribe('uring-streams:submit', onSubmit)
+        await closing(stream)
+        diagnostics.unsubscribe('uring-streams:submit', onSubmit)
+        if (!(stream instanceof UringWriteStream)) return
+        const written = readFileSync(target)
+        t.ok(written.length === stream.bytesWritten && written.equals(content.subarray(0, written.length)), 'a prefix is written')
+      })
+    }
   }
 })
