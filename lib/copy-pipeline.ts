@@ -137,12 +137,14 @@ export class Pipeline {
     let done = 0
     // What a device holds is no hole: there the source's are written.
     for await (const data of targetIsFile ? dataOf(source.fd, 0, this.size) : [{ start: 0, end: this.size }]) {
+      // Whole units, whatever the file system's blocks: of the next data only what is behind them is left.
       const from = Math.max(done, floorTo(unit, data.start))
+      const until = Math.max(from, Math.min(ceilTo(unit, data.end), this.size))
       this.#passed(from - done) // a hole
-      if (data.end - from >= allocatedBytesMin) await this.#allocate(from, data.end)
+      if (until - from >= allocatedBytesMin) await this.#allocate(from, until)
       // What is left of the last unit is no transfer for lanes that go on by themselves: it is not whole.
-      const last = Math.max(from, floorTo(unit, data.end))
-      for (const [start, end] of [[from, last], [last, data.end]]) {
+      const last = Math.max(from, floorTo(unit, until))
+      for (const [start, end] of [[from, last], [last, until]]) {
         for (let at = start; at < end; at += step) {
           const to = Math.min(at + step, end)
           if (at < last) await this.#follower?.choose(at, to) // what is left of a unit goes the way of what was before it
@@ -153,7 +155,7 @@ export class Pipeline {
         }
       }
       if (this.#end < Infinity) return
-      done = Math.max(done, data.end)
+      done = until
     }
     this.#passed(this.size - done)
   }

@@ -1,6 +1,6 @@
 // copyFile: file systems that are full, broken, read-only, or share blocks.
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { copyFile } from '../../lib/index.js'
@@ -8,7 +8,7 @@ import type { CopyOptions } from '../../lib/index.js'
 import { sha256OfFile } from '../helpers/copy-tool.js'
 import { notLinux } from '../helpers/descriptors.js'
 import { forget, makeFile } from '../helpers/files.js'
-import { brokenAt, resizeDisk, withImage } from '../helpers/image.js'
+import { brokenAt, resizeDisk, withImage, withLoopDevice } from '../helpers/image.js'
 import { makeSharedRings, notUring, ringTest } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
 
@@ -86,6 +86,34 @@ for (const engine of ['uring', 'threads'] as const) {
       await withImage(t, [...make], megabytes, async ({ folder }) => assertReflinks(t, folder, engine))
     }, skip)
   }
+
+  ringTest(`a direct copy of data that is no whole units, to a disk that takes no less (${engine})`, t => withImage(t, [...ext4, '-b', '1024'], 16, async ({ folder }) => {
+    const source = join(folder, 'source')
+    const content = Buffer.alloc(200_000)
+    const fd = openSync(source, 'w')
+    for (const [start, length] of [[1024, 1024], [3072, 1024], [7168, 50_000], [101_376, 1024]]) {
+      const data = patterned(length, start)
+      data.copy(content, start)
+      writeSync(fd, data, 0, data.length, start)
+    }
+    closeSync(fd)
+    truncateSync(source, content.length)
+    await withLoopDevice(t, Buffer.alloc(16 * MiB), 4096, async device => {
+      const disk = join(t.testdir(), 'disk')
+      mkdirSync(disk)
+      execFileSync('mkfs.ext4', ['-q', '-F', device], { stdio: 'pipe' })
+      execFileSync('mount', [device, disk])
+      try {
+        const target = join(disk, 'target')
+        const copied: number[] = []
+        await copyFile(source, target, { engine, direct: 'prefer', chunkSize: 8192, onProgress: ({ copiedBytes }) => copied.push(copiedBytes) })
+        t.ok(readFileSync(target).equals(content))
+        t.equal(copied.at(-1), content.length)
+      } finally {
+        execFileSync('umount', [disk])
+      }
+    })
+  }), skip)
 
   ringTest(`what procfs and sysfs show of size 0 or of a page is copied as it reads (${engine})`, async t => {
     const directory = t.testdir()
