@@ -126,11 +126,12 @@ export class CopyTarget {
     try {
       // Not to be made: fs.protected_regular refuses that (EACCES) for another user's file in a directory as /tmp.
       this.file = await openFile(ring, this.#written, O_WRONLY, mode)
+      return false
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-      this.file = await openFile(ring, this.#written, O_WRONLY | O_CREAT, mode) // a link to nothing
     }
-    return false
+    this.file = await openFile(ring, this.#written, O_WRONLY | O_CREAT, mode) // what a link names that led to nothing
+    return true
   }
 
   async #beside(source: Path, from: BigIntStats): Promise<AtomicFile> {

@@ -109,6 +109,18 @@ ringTest('a link to a file that fails is left, and the file it leads to removed'
   t.ok(lstatSync(join(directory, 'link')).isSymbolicLink())
 })
 
+ringTest('a link to nothing is one again after a failure', async t => {
+  const directory = t.testdir({ source: 'x', link: t.fixture('symlink', 'new') })
+  const [source, link] = [join(directory, 'source'), join(directory, 'link')]
+  const refused: CopyOptions[] = [{ reflink: 'always' }, { onProgress() { throw new Error('enough') } }]
+  for (const options of refused) {
+    await t.rejects(copyFile('/proc/version', link, options))
+    t.same(readdirSync(directory).sort(), ['link', 'source'])
+  }
+  await copyFile(source, link)
+  t.equal(readFileSync(join(directory, 'new'), 'utf8'), 'x')
+}, notLinux)
+
 ringTest('what onProgress throws ends the copy and takes the partial target along', async t => {
   const directory = t.testdir()
   const source = makeFile(join(directory, 'source'), MiB)
