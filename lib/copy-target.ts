@@ -110,11 +110,11 @@ export class CopyTarget {
   }
 
   /**
-   * Whether it was made. Without the signal, which would end the opening and leave what it has made; and not emptied:
-   * it may turn out to be the source.
+   * Whether it was made. What may make it is without the signal, which would end the opening and leave what it has made; and
+   * it is not emptied: it may turn out to be the source.
    */
   async #openOrMake(onlyNew: boolean, mode: number, source: Path, from: BigIntStats): Promise<boolean> {
-    const { ring } = this.plan
+    const { ring, signal } = this.plan
     try {
       this.file = await openFile(ring, this.#written, O_WRONLY | O_CREAT | O_EXCL, mode)
       return true
@@ -125,7 +125,7 @@ export class CopyTarget {
     }
     try {
       // Not to be made: fs.protected_regular refuses that (EACCES) for another user's file in a directory as /tmp.
-      this.file = await openFile(ring, this.#written, O_WRONLY, mode)
+      this.file = await openFile(ring, this.#written, O_WRONLY, mode, signal) // a FIFO's may wait for ever
       return false
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error

@@ -6,7 +6,7 @@ import { Opcode } from '../../lib/engine.js'
 import { copyFile, Ring } from '../../lib/index.js'
 import { Fifo, sha256OfFile } from '../helpers/copy-tool.js'
 import { notLinux } from '../helpers/descriptors.js'
-import { makeFile } from '../helpers/files.js'
+import { makeFifo, makeFile } from '../helpers/files.js'
 import { makeSharedRings, notUring, ringTest } from '../helpers/ring-state.js'
 import { seededFor } from '../helpers/seeded.js'
 
@@ -70,6 +70,17 @@ ringTest('a copy that waits for a pipe is ended, and its target gone at once', a
   t.notOk(existsSync(target), 'not when it has ended: it might never')
   await t.rejects(copied, { name: 'AbortError' })
   fifo.close()
+}, notUring || notLinux)
+
+ringTest('a copy that waits for the reader of a pipe is ended as well', async t => {
+  const directory = t.testdir({ source: 'x' })
+  const fifo = makeFifo(join(directory, 'fifo'))
+  const controller = new AbortController()
+  const copied = copyFile(join(directory, 'source'), fifo, { signal: controller.signal }).then(() => null, (error: Error) => error)
+  for (let turns = 0; turns < 20; turns++) await setImmediate()
+  controller.abort()
+  t.match(await copied, { name: 'AbortError' })
+  t.same(readdirSync(directory), ['fifo', 'source'])
 }, notUring || notLinux)
 
 ringTest('a copy that waits for its limit is ended as well', async t => {

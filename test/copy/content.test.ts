@@ -1,6 +1,7 @@
 // copyFile: every byte arrives, and holes stay holes.
 import { execFileSync } from 'node:child_process'
 import { appendFileSync, ftruncateSync, openSync, closeSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { copyFile, Ring } from '../../lib/index.js'
@@ -12,6 +13,7 @@ import { notLinux } from '../helpers/descriptors.js'
 import { makeSharedRings, notUring, ringTest, withRing } from '../helpers/ring-state.js'
 import { patterned, seededFor, sha256 } from '../helpers/seeded.js'
 import { sha256OfFile } from '../helpers/copy-tool.js'
+import { turns } from '../helpers/stream-events.js'
 
 makeSharedRings()
 
@@ -111,6 +113,16 @@ for (const engine of engines) {
     t.equal(there.bytes, content.length)
     t.equal(back.bytes, content.length)
     t.equal(sha256OfFile(target), sha256(content))
+  }, skip || notLinux)
+
+  ringTest(`a pipe waits for its reader (${engine})`, async t => {
+    const directory = t.testdir({ source: 'x' })
+    const fifo = makeFifo(join(directory, 'fifo'))
+    const copied = copyFile(join(directory, 'source'), fifo, { engine }).then(({ bytes }) => bytes, (error: Error) => error)
+    const refused = await Promise.race([copied, turns(20)])
+    if (refused !== undefined) throw refused
+    t.equal(await readFile(fifo, 'utf8'), 'x')
+    t.equal(await copied, 1)
   }, skip || notLinux)
 
   ringTest(`a source that grows is copied to its new end, one that shrinks to where it ended (${engine})`, async t => {
