@@ -49,6 +49,8 @@ export class CopyTarget {
   #cached: Promise<OpenFile | null> | null = null
   /** That file while it is not whole; null too if it is none that could be removed. */
   #partial: Identity | null = null
+  /** What kept it from being removed. */
+  notRemoved: Error | null = null
   #endTurn: (() => void) | null = null
 
   constructor(readonly plan: CopyPlan, readonly path: Path) {}
@@ -191,19 +193,18 @@ export class CopyTarget {
 
   /**
    * Removes what was written unless it is whole, is not ours any more, or is a device. At once: a copy may be ended
-   * that cannot stop by itself. What kept it from being removed is returned.
+   * that cannot stop by itself.
    */
-  removePartial(): Error | null {
+  removePartial(): void {
     const partial = this.#partial
     this.#partial = null
-    if (partial === null) return null
+    if (partial === null) return
     try {
       // The file that was written, not a link to it.
       const path = realPath(this.#written)
       if (isSame(lstatSync(path, { bigint: true }), partial)) unlinkSync(path)
-      return null
     } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'ENOENT' ? null : error as Error
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.notRemoved = error as Error
     }
   }
 }

@@ -64,7 +64,8 @@ class FileCopy {
       await this.#target.finish().catch(error => { throw named(error, this.targetPath) })
       return { ...done, seconds: (performance.now() - began) / 1000 }
     } catch (error) {
-      const notRemoved = this.#target.removePartial()
+      this.#target.removePartial()
+      const { notRemoved } = this.#target // it may be that the abort found it so
       const cause = this.#aborted ? abortError(signal!.reason) : error as Error
       throw notRemoved === null ? cause : Object.assign(cause, { notRemoved })
     } finally {

@@ -1,5 +1,5 @@
 // copyFile: ended by its signal, at any moment.
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { Opcode } from '../../lib/engine.js'
@@ -7,6 +7,7 @@ import { copyFile, Ring } from '../../lib/index.js'
 import { Fifo, sha256OfFile } from '../helpers/copy-tool.js'
 import { notLinux } from '../helpers/descriptors.js'
 import { makeFifo, makeFile } from '../helpers/files.js'
+import { asOtherUser, notRoot } from '../helpers/other-user.js'
 import { makeSharedRings, notUring, ringTest } from '../helpers/ring-state.js'
 import { seededFor } from '../helpers/seeded.js'
 
@@ -82,6 +83,15 @@ ringTest('a copy that waits for the reader of a pipe is ended as well', async t 
   t.match(await copied, { name: 'AbortError' })
   t.same(readdirSync(directory), ['fifo', 'source'])
 }, notUring || notLinux)
+
+ringTest('a copy that is ended says why its target is still there', async t => asOtherUser(async directory => {
+  const target = join(directory, 'target')
+  writeFileSync(target, 'old')
+  chmodSync(directory, 0o555)
+  const controller = new AbortController()
+  const copied = copyFile('/dev/zero', target, { signal: controller.signal, onProgress: () => controller.abort() })
+  await t.rejects(copied, { name: 'AbortError', notRemoved: { code: 'EACCES', syscall: 'unlink', path: target } })
+}), notRoot || notLinux)
 
 ringTest('a copy that waits for its limit is ended as well', async t => {
   const directory = t.testdir()
