@@ -5,6 +5,7 @@ import type { CopyOptions } from './copy/arguments.js'
 import { parseArguments, UsageError } from './copy/arguments.js'
 import { Copy } from './copy/copy.js'
 import { failure, failureInJson } from './copy/failure.js'
+import { stillThere } from './copy/file-options.js'
 import { formatBytes, plainLine, plainName } from './copy/format.js'
 import { Interruption } from './copy/interruption.js'
 import { Job } from './copy/job.js'
@@ -32,8 +33,9 @@ async function tellFailure(error: Error, hint = ''): Promise<void> {
   if (inJson) await print(`${failureInJson(error)}\n`).catch(() => {}) // it may be this that has failed
 }
 
-function interrupted(name: string): Error {
-  return failure(name, `interrupted by ${name}`)
+/** @param error of the copy that has stopped */
+function interrupted(name: string, error: object = {}): Error {
+  return failure(name, `interrupted by ${name}${stillThere(error)}`)
 }
 
 /** The same before the process ends by a signal. */
@@ -96,7 +98,7 @@ async function main(): Promise<number> {
   } catch (error) {
     progress.stop()
     const { name, exitCode } = interruption
-    await tellFailure(name === null ? error as Error : interrupted(name))
+    await tellFailure(name === null ? error as Error : interrupted(name, error as Error))
     return exitCode ?? failed
   } finally {
     interruption.stop()

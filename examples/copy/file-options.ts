@@ -14,8 +14,12 @@ export function explained(error: NodeJS.ErrnoException & { notRemoved?: Error })
   const { code, syscall, notRemoved } = error
   const { message } = error.cause instanceof Error ? error.cause : error
   const help = remedy(code, syscall)
-  const rest = notRemoved === undefined ? '' : ` (the partial target is still there: ${notRemoved.message})`
-  return Object.assign(new Error(message + help + rest), { code })
+  return Object.assign(new Error(message + help + stillThere(error)), { code, notRemoved })
+}
+
+/** What to tell of a partial target that could not be removed. */
+export function stillThere({ notRemoved }: { notRemoved?: Error }): string {
+  return notRemoved === undefined ? '' : ` (the partial target is still there: ${notRemoved.message})`
 }
 
 function remedy(code?: string, syscall?: string): string {

@@ -1,11 +1,12 @@
 /** uring-copy: ended by signals. The source is a pipe that never ends, so that the copy cannot either. */
-import { existsSync, readFileSync, renameSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Running } from '../helpers/copy-tool.js'
 import { Fifo, startCopy } from '../helpers/copy-tool.js'
 import { notUring } from '../helpers/ring-state.js'
 import { makeFifo } from '../helpers/files.js'
+import { asOtherUser, notRoot } from '../helpers/other-user.js'
 import { patterned } from '../helpers/seeded.js'
 
 const bytes = patterned(1024 ** 2)
@@ -41,6 +42,18 @@ t.test('with --force, what was overwritten in part is removed too', { skip: notU
   t.same(JSON.parse(stdout), { error: { code: 'SIGINT', message: 'interrupted by SIGINT' } })
   t.notOk(existsSync(join(dir, 'target')))
 })
+
+t.test('what was overwritten in part and cannot be removed is told of', { skip: notUring || notRoot }, t => asOtherUser(async dir => {
+  const target = join(dir, 'target')
+  writeFileSync(target, 'old')
+  const { running, fifo } = await startEndless(dir, ['--force', '--quiet'], 'uring')
+  chmodSync(dir, 0o555)
+  running.child.kill('SIGINT')
+  const { code, stderr } = await running.ended
+  fifo.close()
+  t.equal(code, 130)
+  t.equal(stderr, `uring-copy: interrupted by SIGINT (the partial target is still there: EACCES: permission denied, unlink '${target}')\n`)
+}))
 
 t.test('a copy that cannot stop is ended, and its target removed', async t => {
   const dir = t.testdir()
