@@ -4,7 +4,7 @@ import { constants, fchmod, fchown, fstatSync, futimes } from 'node:fs'
 import { constants as os } from 'node:os'
 import { promisify } from 'node:util'
 import { onAbort } from './abort.js'
-import type { CopyOptions, CopyPlan } from './copy-options.js'
+import type { CopyOptions, CopyPlan, CopyProgress } from './copy-options.js'
 import { copyPlan } from './copy-options.js'
 import type { Content } from './copy-direct.js'
 import { chooseUnits, isCached } from './copy-direct.js'
@@ -48,9 +48,13 @@ class FileCopy {
   #source: OpenFile | null = null
   #pipeline: Pipeline | null = null
   #aborted = false
+  /** By onProgress: its caller's own, also where it looks like a failure of the system's. */
+  thrown: unknown
 
   constructor(readonly plan: CopyPlan, readonly sourcePath: Path, readonly targetPath: Path) {
     this.#target = new CopyTarget(plan, targetPath)
+    const { onProgress } = plan
+    if (onProgress !== undefined) plan.onProgress = progress => this.#told(onProgress, progress)
   }
 
   async run(): Promise<CopyResult> {
@@ -202,6 +206,15 @@ class FileCopy {
     if (result < 0) throw errnoError(result, syscall, this.targetPath)
   }
 
+  #told(onProgress: (progress: CopyProgress) => void, progress: CopyProgress): void {
+    try {
+      onProgress(progress)
+    } catch (error) {
+      this.thrown = error
+      throw error
+    }
+  }
+
   #abort(): void {
     this.#aborted = true
     // Not when all is over: what is in flight may never end (a read from a pipe, in a thread).
@@ -251,9 +264,10 @@ function shaped(error: SystemError & { notRemoved?: Error }, source: Path, targe
 export async function copyFile(source: PathLike, target: PathLike, options: CopyOptions = {}): Promise<CopyResult> {
   const [from, to, plan] = [validPath(source), validPath(target), copyPlan(options)]
   if (plan.signal?.aborted) throw abortError(plan.signal.reason)
+  const copy = new FileCopy(plan, from, to)
   try {
-    return await new FileCopy(plan, from, to).run()
+    return await copy.run()
   } catch (error) {
-    throw shaped(error as SystemError, from, to)
+    throw error === copy.thrown ? error : shaped(error as SystemError, from, to)
   }
 }

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { copyFile } from '../../lib/index.js'
+import { copyFile, copyFiles } from '../../lib/index.js'
 import type { CopyOptions } from '../../lib/index.js'
 import { notLinux } from '../helpers/descriptors.js'
 import { makeFile } from '../helpers/files.js'
@@ -124,10 +124,15 @@ ringTest('a link to nothing is one again after a failure', async t => {
 ringTest('what onProgress throws ends the copy and takes the partial target along', async t => {
   const directory = t.testdir()
   const source = makeFile(join(directory, 'source'), MiB)
-  for (const atomic of [false, true]) {
-    const thrownByUser = new Error('enough')
-    await t.rejects(copyFile(source.path, join(directory, 'target'), { atomic, onProgress() { throw thrownByUser } }), thrownByUser)
-    t.same(readdirSync(directory), ['source'])
+  const target = join(directory, 'target')
+  for (const thrownByUser of [new Error('enough'), thrown(() => readFileSync(join(directory, 'none')))]) {
+    for (const atomic of [false, true]) {
+      const options: CopyOptions = { atomic, onProgress() { throw thrownByUser } }
+      for (const copy of [() => copyFile(source.path, target, options), () => copyFiles([{ source: source.path, target }], options)]) {
+        t.equal(await copy().then(() => null, error => error as unknown), thrownByUser, 'the very error')
+        t.same(readdirSync(directory), ['source'])
+      }
+    }
   }
 })
 
