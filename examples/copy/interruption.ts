@@ -6,6 +6,9 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** How long a copy may take to stop by itself: a read of a pipe in a thread, or of a dead server, never does. */
 const graceMs = 1000
 
+/** A second signal that comes so soon is the first one again: `npm run` passes on what the terminal has sent to both. */
+const againMs = 200
+
 /**
  * Aborts a copy at the first signal, which removes the partial target at once. At the second one, or when the copy does not stop, the process ends
  * at once.
@@ -13,6 +16,8 @@ const graceMs = 1000
 export class Interruption {
   readonly #controller = new AbortController()
   #name: NodeJS.Signals | null = null
+  /** When that one came, by performance.now(). */
+  #came = 0
 
   /** @param ending called before the process ends at once: nothing that it leaves for later will happen */
   constructor(readonly ending: (name: NodeJS.Signals) => void) {
@@ -34,8 +39,12 @@ export class Interruption {
   }
 
   readonly #interrupt = (name: NodeJS.Signals): void => {
-    if (this.#name !== null) return this.#end(this.#name)
+    if (this.#name !== null) {
+      if (performance.now() - this.#came >= againMs) this.#end(this.#name)
+      return
+    }
     this.#name = name
+    this.#came = performance.now()
     this.#controller.abort()
     setTimeout(() => this.#end(name), graceMs).unref()
   }

@@ -32,6 +32,17 @@ for (const [signal, exitCode] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 
   })
 }
 
+t.test('a signal that comes twice at once, as by npm run, leaves it the time to stop by itself', { skip: notUring }, async t => {
+  const dir = t.testdir()
+  const { running, fifo } = await startEndless(dir, ['--quiet'], 'uring')
+  running.child.kill('SIGINT')
+  running.child.kill('SIGTERM') // two of a kind may be one, and either may be the first
+  const { code, signal } = await running.ended
+  fifo.close()
+  t.ok(code === 130 || code === 143, `code ${code}, signal ${signal}`)
+  t.notOk(existsSync(join(dir, 'target')))
+})
+
 t.test('with --force, what was overwritten in part is removed too', { skip: notUring }, async t => {
   const dir = t.testdir({ target: 'old' })
   const { running, fifo } = await startEndless(dir, ['--force', '--json'], 'uring')
