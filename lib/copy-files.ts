@@ -133,7 +133,12 @@ class FilesCopy {
       this.#passed(copiedBytes - seen)
       seen = copiedBytes
     }
-    await copyFile(source, target, { ...this.options, signal: this.#stop.signal, onProgress })
+    try {
+      await copyFile(source, target, { ...this.options, signal: this.#stop.signal, onProgress })
+    } catch (error) {
+      this.#bytes -= seen // it may be copied once more
+      throw error
+    }
   }
 
   /** After as long as all before it should have taken: the first piece of each copy is free. */

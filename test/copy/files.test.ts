@@ -1,9 +1,12 @@
 // copyFiles: many files, as copyFile copies each.
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { copyFiles } from '../../lib/index.js'
+import { Opcode } from '../../lib/engine.js'
+import { copyFiles, Ring } from '../../lib/index.js'
 import type { CopyOptions, CopyProgress, FileToCopy } from '../../lib/index.js'
+import { notLinux } from '../helpers/descriptors.js'
 import { makeFiles } from '../helpers/files.js'
 import type { KnownFile } from '../helpers/files.js'
 import { makeSharedRings, notUring, ringTest } from '../helpers/ring-state.js'
@@ -85,6 +88,25 @@ for (const engine of ['uring', 'threads'] as const) {
     await t.rejects(copyFiles(files, { engine, signal: controller.signal }), { name: 'AbortError', cause: reason })
   }, skip)
 }
+
+ringTest('what is copied once more, because there were too many files open, counts once', async t => {
+  const directory = t.testdir({ source: 'x'.repeat(1000) })
+  const ring = Ring.shared()
+  const start = ring.start.bind(ring)
+  let refused = 0
+  ring.start = request => {
+    // When all is written the name's directory is opened, to be synced.
+    if (request.opcode !== Opcode.openat || String(request.path) !== directory || refused++ > 0) return start(request)
+    process.nextTick(() => request.completed(-constants.errno.EMFILE, 0))
+  }
+  try {
+    const { bytes } = await copyFiles([{ source: join(directory, 'source'), target: join(directory, 'target') }], { atomic: true })
+    t.equal(bytes, 1000)
+  } finally {
+    delete (ring as Partial<Ring>).start
+  }
+  t.equal(refused, 2)
+}, notLinux)
 
 ringTest('a file with a hole keeps it, and paths may be Buffers that are no text', async t => {
   const directory = t.testdir()
