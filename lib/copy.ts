@@ -104,9 +104,9 @@ class FileCopy {
     if (reflink === 'auto' && (!possible || from.size === 0n || cloneless.has(from.dev))) return null
     let result = possible ? await cloneFile(source.fd, file!.fd) : -EXDEV
     if (possible && cloneRefusals.includes(result)) cloneless.add(from.dev)
-    else if (possible) {
+    else if (possible && (result >= 0 || facts!.size > from.size)) {
       await this.#target.empty()
-      // What was there may reach further, or have been in the way.
+      // What was there may reach further, or have been in the way because it does.
       if (facts!.size > 0n) result = await cloneFile(source.fd, file!.fd)
     }
     if (result < 0 && reflink === 'always') throw errnoError(result, 'ioctl', this.targetPath)

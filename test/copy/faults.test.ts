@@ -87,6 +87,21 @@ for (const engine of ['uring', 'threads'] as const) {
     }, skip)
   }
 
+  ringTest(`blocks that btrfs does not share, for one file has checksums: the old target stays (${engine})`, async t => {
+    await withImage(t, ['mkfs.btrfs', '-q', '-f'], 128, async ({ folder }) => {
+      const [source, target] = [join(folder, 'source'), join(folder, 'target')]
+      writeFileSync(source, '')
+      execFileSync('chattr', ['+C', source])
+      writeFileSync(source, patterned(100_000))
+      writeFileSync(target, 'precious')
+      t.match(await failure(source, target, { engine, reflink: 'always' }), { code: 'EINVAL', syscall: 'ioctl' })
+      t.equal(readFileSync(target, 'utf8'), 'precious')
+      const { method } = await copyFile(source, target, { engine })
+      t.equal(method, 'buffered')
+      t.ok(readFileSync(target).equals(patterned(100_000)))
+    })
+  }, skip)
+
   ringTest(`a direct copy of data that is no whole units, to a disk that takes no less (${engine})`, t => withImage(t, [...ext4, '-b', '1024'], 16, async ({ folder }) => {
     const source = join(folder, 'source')
     const content = Buffer.alloc(200_000)
