@@ -74,13 +74,14 @@ export class CopyTarget {
     const { fd } = this.file!
     const facts = this.facts = fstatSync(fd, { bigint: true }) // just opened: nothing to wait for
     if (isSame(facts, from)) throw sameFile(source, this.path)
-    if (made && facts.isFile()) this.#partial = facts
     if (facts.isFile() && await this.#takeTurn(facts)) {
       this.facts = fstatSync(fd, { bigint: true })
       if (this.facts.nlink === 0n) { // the other copy failed, and has removed it
         await this.close()
         return this.open(source, from)
       }
+    } else if (made && facts.isFile()) {
+      this.#partial = facts // where another copy came first it is that one's
     }
     await this.#atomic?.resemble(fd)
   }

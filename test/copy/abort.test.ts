@@ -9,7 +9,8 @@ import { notLinux } from '../helpers/descriptors.js'
 import { makeFifo, makeFile } from '../helpers/files.js'
 import { asOtherUser, notRoot } from '../helpers/other-user.js'
 import { makeSharedRings, notUring, ringTest } from '../helpers/ring-state.js'
-import { seededFor } from '../helpers/seeded.js'
+import { patterned, seededFor, sha256 } from '../helpers/seeded.js'
+import { turns, until } from '../helpers/stream-events.js'
 
 makeSharedRings()
 
@@ -160,3 +161,34 @@ ringTest('one that waits for another copy to the same file can be ended, and lea
   t.equal((await first).bytes, 1000)
   t.equal(sha256OfFile(target), source.sha256)
 }, notUring)
+
+ringTest('nor does one remove what it has made and another copy has opened before it', async t => {
+  const directory = t.testdir()
+  const source = makeFile(join(directory, 'source'), 1000)
+  const target = join(directory, 'target')
+  const fifo = new Fifo(join(directory, 'fifo'))
+  const ring = Ring.shared()
+  const start = ring.start.bind(ring)
+  let goOn: (() => void) | undefined
+  // It hears late that the target is made.
+  ring.start = request => {
+    if (request.opcode === Opcode.openat && String(request.path) === target) {
+      delete (ring as Partial<Ring>).start
+      const completed = request.completed.bind(request)
+      request.completed = (...end) => { goOn = () => completed(...end) }
+    }
+    start(request)
+  }
+  const controller = new AbortController()
+  const late = copyFile(source.path, target, { signal: controller.signal }).then(() => null, (error: Error) => error)
+  await until(() => goOn !== undefined)
+  const first = copyFile(fifo.path, target)
+  await fifo.feed(patterned(MiB))
+  goOn!()
+  await turns(20)
+  controller.abort()
+  t.match(await late, { name: 'AbortError' })
+  fifo.close()
+  await first
+  t.equal(sha256OfFile(target), sha256(patterned(MiB)))
+}, notUring || notLinux)
