@@ -83,7 +83,9 @@ async function compare({ source, target, bytes }: Pair, stop: AbortSignal, passe
     read[which] += bytes
     passed(Math.min(...read) - before)
   }
-  const [one, other] = await Promise.all([source, target].map((path, which) => checksum(path, bytes, stop, reading(which))))
+  const sums = [source, target].map((path, which) => checksum(path, bytes, stop, reading(which)))
+  await Promise.allSettled(sums) // a failure is told when the other file is closed as well
+  const [one, other] = await Promise.all(sums)
   if (one !== other) throw failure('ERR_DIFFERENT', `'${target.toString()}' differs from '${source.toString()}'`)
 }
 

@@ -9,7 +9,7 @@ import type { Stage } from '../../examples/copy/verify.js'
 import { verify } from '../../examples/copy/verify.js'
 import { createUringReadStream } from '../../lib/index.js'
 import { copy } from '../helpers/copy-tool.js'
-import { notLinux } from '../helpers/descriptors.js'
+import { isOpenOn, notLinux } from '../helpers/descriptors.js'
 import { makeFifo, makeFile } from '../helpers/files.js'
 import { withImage, withLoopDevice, withMemory } from '../helpers/image.js'
 import { notDirect, ringTest } from '../helpers/ring-state.js'
@@ -126,6 +126,13 @@ ringTest('one file that differs ends the comparison of all, and nothing is left 
   t.ok(stage.bytes < 39 * 300_000, `${stage.bytes}`)
   await t.rejects(verify(pairs, AbortSignal.abort(), beginning()), { name: 'AbortError' })
 })
+
+ringTest('a file that cannot be read is told of when the other one is closed', async t => {
+  const directory = t.testdir()
+  const target = makeFile(join(directory, 'target'), 20 * MiB).path
+  await t.rejects(verify([{ source: join(directory, 'none'), target }], never, beginning()), { code: 'ENOENT' })
+  t.notOk(readdirSync('/proc/self/fd').some(fd => isOpenOn(Number(fd), target)))
+}, notLinux)
 
 t.test('what cannot be read twice is not verified, and not even opened', { skip: notLinux }, async t => {
   const dir = t.testdir({ source: 'x', into: {} })
