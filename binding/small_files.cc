@@ -59,10 +59,13 @@ int64_t fill(int source, int target, char* memory, int64_t bytes, bool& clone) {
 }
 
 int64_t copy_one(const char* from, const char* to, char* memory, bool& clone) {
-  // What has become a pipe since it was looked at must not stop the thread.
+  struct statx found;
+  if (const int error = sys_statx(from, STATX_TYPE, &found); error < 0) return error;
+  // Not even opened: a FIFO's writer that waits for its reader would begin, and be ended when this one went away again.
+  if (!S_ISREG(found.stx_mode)) return -EFBIG;
+  // What has become a FIFO since must not stop the thread.
   Descriptor source(open(from, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (source.fd() < 0) return source.error();
-  struct statx found;
   if (const int error = sys_statx(source.fd(), 0, STATX_BASIC_STATS, &found); error < 0) return error;
   const int64_t bytes = read_whole(source.fd(), found, memory);
   if (bytes < 0) return bytes;

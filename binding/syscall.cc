@@ -35,4 +35,8 @@ int sys_statx(int fd, int flags, uint32_t mask, struct statx* found) {
   return result_of(syscall(__NR_statx, fd, "", AT_EMPTY_PATH | flags, mask, found));
 }
 
+int sys_statx(const char* path, uint32_t mask, struct statx* found) {
+  return result_of(syscall(__NR_statx, AT_FDCWD, path, 0, mask, found));
+}
+
 }  // namespace uring
