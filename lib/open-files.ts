@@ -1,15 +1,11 @@
 /** Descriptors that an operation of the library opens and closes. */
-import { constants } from 'node:fs'
 import type { RingUse } from './admission.js'
 import type { Left } from './collected.js'
 import { warnOfClosing } from './collected.js'
 import type { OpenFile } from './engine.js'
 import { adopt } from './engine.js'
-import { openFlags } from './open-flags.js'
 import { ops } from './operations.js'
 import type { Ring } from './ring.js'
-
-const { O_RDWR, O_WRONLY } = constants
 
 /** A new descriptor, which the engine closes should its thread end before that is done. Rejects as `open` does. */
 export async function openDescriptor(
@@ -17,8 +13,6 @@ export async function openDescriptor(
 ): Promise<number> {
   const operation = ops.openat(path, flags, mode)
   operation.opFlags = adopt
-  // A FIFO that nobody reads is refused at the kernel's own try (ENXIO), where its worker waits for a reader as open(2) does.
-  if ((openFlags(flags) & (O_RDWR | O_WRONLY)) === O_WRONLY) operation.async()
   const { result } = await ring.submit(operation, { signal })
   return result
 }

@@ -1,5 +1,6 @@
 /** The flags and modes that node:fs takes, as numbers. */
 import { constants } from 'node:fs'
+import { IOSQE_ASYNC } from './engine.js'
 import { invalidArgValue } from './errors.js'
 import { validateInteger } from './options.js'
 
@@ -36,6 +37,14 @@ export function openFlags(flags: string | number): number {
   const found = byName.get(otherOrders[flags] ?? flags)
   if (found === undefined) throw invalidArgValue('flags', flags)
   return found
+}
+
+/**
+ * IOSQE_* of an opening: a FIFO that nobody reads yet is refused at the kernel's own try, which has O_NONBLOCK (ENXIO; Linux
+ * 6.18), where its worker waits for a reader as open(2) does. What may make or empty a file goes to a worker in any case.
+ */
+export function openingFlags(flags: number): number {
+  return (flags & (O_RDWR | O_WRONLY)) === O_WRONLY ? IOSQE_ASYNC : 0
 }
 
 /** @throws ERR_INVALID_ARG_VALUE for a string that is not octal, ERR_OUT_OF_RANGE */

@@ -7,7 +7,7 @@ import {
 import { invalidArgType, invalidArgValue, outOfRange } from './errors.js'
 import { HeapBuffer } from './heap-buffer.js'
 import { inPieces } from './long-operation.js'
-import { O_CLOEXEC, fileMode, openFlags } from './open-flags.js'
+import { O_CLOEXEC, fileMode, openFlags, openingFlags } from './open-flags.js'
 import { Operation, ReadOperation, ReadVectorOperation, StatOperation, WriteOperation } from './operation.js'
 import type { Memory } from './memory.js'
 import type { PathLike } from './path.js'
@@ -144,6 +144,7 @@ export const ops = {
   openat(path: PathLike, flags: string | number = 'r', mode: string | number = 0o666, { directory }: InDirectory = {}): Operation {
     const operation = withPath(new Operation(Opcode.openat, 'open'), path, directory)
     operation.position = openFlags(flags) | O_CLOEXEC
+    operation.flags = openingFlags(operation.position)
     operation.length = fileMode(mode)
     operation.openArguments = [flags, mode]
     return operation

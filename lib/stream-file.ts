@@ -9,7 +9,7 @@ import { openDirect } from './direct.js'
 import type { FileFacts, OpenFile } from './engine.js'
 import { adopt, FSYNC_DATASYNC, noFacts, Opcode, Request } from './engine.js'
 import { errnoError, invalidArgType, invalidState, notImplemented } from './errors.js'
-import { fileMode, O_CLOEXEC, openFlags } from './open-flags.js'
+import { fileMode, O_CLOEXEC, openFlags, openingFlags } from './open-flags.js'
 import type { FileFunctions, StreamOptions } from './options.js'
 import { validateFd, validateFunction } from './options.js'
 import type { PathLike } from './path.js'
@@ -142,6 +142,7 @@ export class StreamFile {
       const asked = openFlags(flags)
       this.#appends = (asked & constants.O_APPEND) !== 0
       request.position = asked | O_CLOEXEC
+      request.flags = openingFlags(asked)
       request.length = fileMode(mode)
     } catch (error) {
       // A caller's own fs may know flags of its own.

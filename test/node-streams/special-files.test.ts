@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, ftruncateSync, openSync, closeSync, readFileSync, truncateSync, writeFileSync, symlinkSync, createWriteStream, writeSync } from 'node:fs'
+import { appendFileSync, constants, ftruncateSync, openSync, closeSync, readFileSync, truncateSync, writeFileSync, symlinkSync, createWriteStream, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { createUringReadStream, createUringWriteStream } from '../../lib/index.js'
 import { notLinux, streamTest } from '../helpers/descriptors.js'
 import { patterned, sha256 } from '../helpers/seeded.js'
-import { closing, endAndClose, next, onData, readAll, readText, recordEvents, writeOne } from '../helpers/stream-events.js'
+import { closing, endAndClose, next, onData, readAll, readText, recordEvents, turns, writeOne } from '../helpers/stream-events.js'
 
 streamTest('a FIFO gives each part when it was written, and ends when the writer closes', async t => {
   const fifo = join(t.testdir(), 'fifo')
@@ -38,6 +38,19 @@ streamTest('more than a pipe holds goes through a FIFO in order, both ends being
   t.equal(sha256(await got), sha256(content))
   t.equal(writer.bytesWritten, content.length)
 })
+
+streamTest('a FIFO that is opened to be written and not made waits for its reader', async t => {
+  const fifo = join(t.testdir(), 'fifo')
+  execFileSync('mkfifo', [fifo])
+  const writer = createUringWriteStream(fifo, { flags: constants.O_WRONLY })
+  const seen = recordEvents(writer, ['open', 'error'])
+  await turns(20)
+  t.same(seen, [], 'neither open nor refused')
+  const got = readAll(createUringReadStream(fifo))
+  writer.write('content')
+  await endAndClose(writer)
+  t.equal((await got).toString(), 'content')
+}, notLinux)
 
 streamTest('a FIFO is read up to end, without waiting for the writer to close', async t => {
   const fifo = join(t.testdir(), 'fifo')

@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { Operation } from '../../lib/index.js'
 import { ops, Ring } from '../../lib/index.js'
-import { makeFile } from '../helpers/files.js'
+import { makeFifo, makeFile } from '../helpers/files.js'
 import { kernelBefore, notDirect, notUring, ringTest } from '../helpers/ring-state.js'
 import { patterned } from '../helpers/seeded.js'
-import { shapeOf, thrown } from '../helpers/stream-events.js'
+import { shapeOf, thrown, turns } from '../helpers/stream-events.js'
 
 const ring = Ring.shared()
 const FALLOC_FL_KEEP_SIZE = 1
@@ -104,6 +104,17 @@ ringTest('openat opens with flags and mode, and close closes', async t => {
   t.throws(() => fstatSync(fd), { code: 'EBADF' })
   await t.rejects(ring.submit(ops.close(fd)), { code: 'EBADF', syscall: 'close', errno: -9, message: 'EBADF: bad file descriptor, close' })
   await t.rejects(ring.submit(ops.openat(path, 'wx')), { code: 'EEXIST', path, message: `EEXIST: file already exists, open '${path}'` })
+})
+
+ringTest('openat of a FIFO, to write, waits for its reader', async t => {
+  const fifo = makeFifo(join(t.testdir(), 'fifo'))
+  const opening = ring.submit(ops.openat(fifo, constants.O_WRONLY)).then(({ result }) => result, (error: Error) => error)
+  t.equal(await Promise.race([opening, turns(20)]), undefined)
+  const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK)
+  const writer = await opening
+  t.type(writer, 'number')
+  closeSync(reader)
+  closeSync(writer as number)
 })
 
 ringTest('openat takes a path of bytes and a relative one', async t => {
