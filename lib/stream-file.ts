@@ -74,7 +74,7 @@ export class StreamFile {
   #use: RingUse | null = null
   #isLeaving = false
   /** The ring had closed, or was closing, before: nothing is opened, and what was given is closed without it. */
-  protected isLate = false
+  #isLate = false
   #handleClosed: (() => void) | null = null
   file: OpenFile | null = null
   /** The same file without the page cache, if that was asked for and is to be had. */
@@ -120,7 +120,7 @@ export class StreamFile {
    * @param handleClosed the FileHandle's owner closes it
    */
   use(handleClosed: () => void): void {
-    this.isLate = this.ring.isClosed
+    this.#isLate = this.ring.isClosed
     this.#use = this.ring.use()
     if (this.handle === null) return
     countUser(this.handle, 'kRef')
@@ -130,7 +130,7 @@ export class StreamFile {
 
   /** Opens the path, or takes the given descriptor; then `file` and `facts` are known. */
   open(flags: string | number, mode: string | number, opened: (error: Error | null) => void): void {
-    if (this.isLate) return opened(invalidState('the ring is closed'))
+    if (this.#isLate) return opened(invalidState('the ring is closed'))
     if (this.given !== null) return this.#attach(this.given, opened)
     this.openPath(this.path!, flags, mode, opened)
   }
@@ -231,7 +231,7 @@ export class StreamFile {
       done(error)
     }
     const { file, given, handle } = this
-    if (file === null && (given === null || !this.isLate)) return closed(null)
+    if (file === null && (given === null || !this.#isLate)) return closed(null)
     if (this.direct !== null) return this.#closeDirect(() => this.close(done))
     this.file = null
     if (file !== null) this.ring.engine.forget(file)

@@ -99,15 +99,18 @@ export class WrittenFile extends StreamFile {
   }
 
   override open(flags: string | number, mode: string | number, opened: Done): void {
-    const allocated = (error: Error | null): void => error === null ? this.#allocate(opened) : opened(error)
-    if (!this.#options.atomic || this.isLate) return super.open(flags, mode, allocated)
+    super.open(flags, mode, error => error === null ? this.#allocate(opened) : opened(error))
+  }
+
+  protected override openPath(path: string | Buffer, flags: string | number, mode: string | number, opened: Done): void {
+    if (!this.#options.atomic) return super.openPath(path, flags, mode, opened)
     // Out of the promise: what `opened` throws is no rejection.
-    const later = (error: Error | null): void => process.nextTick(allocated, error)
-    AtomicFile.beside(this.ring, this.path!).then(atomic => {
+    const later = (error: Error | null): void => process.nextTick(opened, error)
+    AtomicFile.beside(this.ring, path).then(atomic => {
       this.#atomic = atomic
-      this.openPath(atomic.temporary, 'wx', mode, error => {
+      super.openPath(atomic.temporary, 'wx', mode, error => {
         if (error === null) atomic.resemble(this.file!.fd).then(() => later(null), later)
-        else later(named(error, this.path!)) // not by the temporary name
+        else later(named(error, path)) // not by the temporary name
       })
     }, later)
   }
