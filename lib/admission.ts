@@ -2,10 +2,10 @@
 import { createEngine } from './create-engine.js'
 import type { Engine, EngineKind, EngineOwner, EngineStats, Request } from './engine.js'
 import { IOSQE_IO_DRAIN } from './engine.js'
-import { invalidState } from './errors.js'
 import { completed, submitted, Watch } from './monitor.js'
 import type { RingOptions } from './options.js'
 import { RequestQueue } from './request-queue.js'
+import { RingUses } from './ring-uses.js'
 
 /** Above this share of the capacity windows shrink and no read is made ahead; */
 const highWater = 3 / 4
@@ -17,14 +17,6 @@ const ECANCELED = -125
 export interface Window {
   /** Keep at most `share` operations in flight from now on. True if that is fewer than before. */
   shrink(share: number): boolean
-}
-
-/** A stream's use of a ring. */
-export interface RingUse {
-  /** It begins to close: from here on `close` waits for it instead of refusing. */
-  leaving(): void
-  /** It has closed its file. */
-  left(): void
 }
 
 export interface RingStats extends EngineStats {
@@ -67,11 +59,8 @@ export abstract class Admission implements EngineOwner {
   #dueNext = 0
   /** Of completions, so far. @internal */
   batches = 0
-  /** Streams that use this ring, and those that are closing their files. */
-  #streams = 0
-  #leaving = 0
-  /** Takes no more operations. */
-  #closed = false
+  /** Streams, files and copies. @internal */
+  readonly uses = new RingUses(() => this.#settle())
   #idle: (() => void) | null = null
 
   constructor(options: RingOptions) {
@@ -80,7 +69,7 @@ export abstract class Admission implements EngineOwner {
 
   /** Starts a request, or queues it behind those that came before. @internal */
   start(request: Request): void {
-    this.refuseClosed()
+    this.uses.refuseClosed()
     if (this.queue.first === null && this.#fits(request)) return this.#admit(request)
     this.queue.push(request)
     this.#setCrowded(true)
@@ -264,49 +253,12 @@ export abstract class Admission implements EngineOwner {
     }
   }
 
-  /** A stream or file begins to use this ring. @internal */
-  use(): RingUse {
-    this.#streams++
-    return {
-      leaving: () => {
-        this.#streams--
-        this.#leaving++
-      },
-      left: () => {
-        this.#leaving--
-        this.#settle()
-      }
-    }
-  }
-
-  /** @throws ERR_INVALID_STATE. @internal */
-  refuseClosed(): void {
-    // A stream that is closing still has its file to close.
-    if (this.#leaving === 0) this.refuseLate()
-  }
-
-  /** The same for what begins to use the ring: `close` does not wait for it, whoever is leaving. @throws ERR_INVALID_STATE. @internal */
-  refuseLate(): void {
-    if (this.isClosed) throw invalidState('the ring is closed')
-  }
-
-  /** `close` was called. @internal */
-  get isClosed(): boolean {
-    return this.#closed
-  }
-
-  /** Takes no more operations. @throws ERR_INVALID_STATE while streams use the ring. @internal */
-  protected refuseMore(): void {
-    if (this.#streams > 0) throw invalidState(`${this.#streams} streams use the ring`)
-    this.#closed = true
-  }
-
   /** Waits for those in flight and for streams that are closing. @internal */
   protected async idle(): Promise<void> {
     if (!this.#isIdle) await new Promise<void>(resolve => { this.#idle = resolve })
   }
 
   get #isIdle(): boolean {
-    return this.#inFlight === 0 && this.#leaving === 0
+    return this.#inFlight === 0 && !this.uses.areLeaving
   }
 }

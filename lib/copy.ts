@@ -59,8 +59,8 @@ class FileCopy {
 
   async run(): Promise<CopyResult> {
     const { ring, signal } = this.plan
-    ring.refuseLate()
-    const use = ring.use()
+    ring.uses.refuseLate()
+    const use = ring.uses.begin()
     const forget = signal === undefined ? null : onAbort(signal, () => this.#abort())
     const began = performance.now()
     try {

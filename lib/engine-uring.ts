@@ -5,7 +5,7 @@ import { Cancels } from './cancels.js'
 import { Descriptors } from './descriptors.js'
 import type { Engine, EngineBuffer, EngineOwner, EngineStats, FileFacts, OpenFile, Request } from './engine.js'
 import { noFacts, Opcode } from './engine.js'
-import { errnoError, invalidState } from './errors.js'
+import { errnoError, ringClosed } from './errors.js'
 import { closeByThread } from './file-calls.js'
 import { HeapBuffer } from './heap-buffer.js'
 import { closesLate, keepsFiles } from './kernel.js'
@@ -210,7 +210,7 @@ export class UringEngine implements Engine {
   }
 
   registerBuffer(bytes: Uint8Array): EngineBuffer {
-    if (this.#closed) throw invalidState('the ring is closed')
+    if (this.#closed) throw ringClosed()
     const index = this.#native.registerBuffer(bytes)
     if (index < 0) throw errnoError(index, 'io_uring_register')
     return new RegisteredBuffer(this, index, bytes, this.#unregisterBuffer)
@@ -253,7 +253,7 @@ export class UringEngine implements Engine {
   }
 
   #arenaBuffer(bytes: number): EngineBuffer | null {
-    if (this.#closed) throw invalidState('the ring is closed')
+    if (this.#closed) throw ringClosed()
     const offset = this.#canLease() ? this.#native.acquireBuffer(bytes) : -1
     if (offset < 0) return null
     this.#buffersInUse++

@@ -85,6 +85,10 @@ export function invalidState(message: string): Error {
   return coded(new Error(`Invalid state: ${message}`), 'ERR_INVALID_STATE')
 }
 
+export function ringClosed(): Error {
+  return invalidState('the ring is closed')
+}
+
 export function notImplemented(method: string): Error {
   return coded(new Error(`The ${method} method is not implemented`), 'ERR_METHOD_NOT_IMPLEMENTED')
 }

@@ -1,11 +1,11 @@
 /** Descriptors that an operation of the library opens and closes. */
-import type { RingUse } from './admission.js'
 import type { Left } from './collected.js'
 import { warnOfClosing } from './collected.js'
 import type { OpenFile } from './engine.js'
 import { adopt } from './engine.js'
 import { ops } from './operations.js'
 import type { Ring } from './ring.js'
+import type { RingUse } from './ring-uses.js'
 
 /** A new descriptor, which the engine closes should its thread end before that is done. Rejects as `open` does. */
 export async function openDescriptor(
@@ -32,7 +32,7 @@ export class HeldFiles implements Left {
   private readonly _use: RingUse
 
   constructor(readonly ring: Ring, readonly files: readonly OpenFile[]) {
-    this._use = ring.use()
+    this._use = ring.uses.begin()
   }
 
   async close(): Promise<void> {

@@ -48,8 +48,8 @@ export async function open(
   const { mode, signal, direct = false } = given
   validateDirect(direct)
   const ring = ringOf(given)
-  ring.refuseLate()
-  const use = ring.use() // until the file has its own: a ring that closed in between would leave a descriptor that nobody can close
+  ring.uses.refuseLate()
+  const use = ring.uses.begin() // until the file has its own: a ring that closed in between would leave a descriptor that nobody can close
   try {
     const fd = await openDescriptor(ring, validPath(path), flags ?? 'r', mode ?? 0o666, signal)
     return direct === false ? new UringFile(ring, fd, null) : await openedDirect(ring, fd, validPath(path), openFlags(flags ?? 'r'), direct)

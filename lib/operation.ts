@@ -1,5 +1,4 @@
 /** One operation of a caller's, from its building to its completion. */
-import type { RingUse } from './admission.js'
 import type { Gathering } from './batch.js'
 import type { FixedBuffer, Holding } from './buffers.js'
 import type { Engine, EngineBuffer } from './engine.js'
@@ -7,6 +6,7 @@ import { currentPosition, IOSQE_ASYNC, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_
 import { abortError, errnoError, errnoOf, invalidState } from './errors.js'
 import { cannotBeDetached } from './memory.js'
 import type { Ring } from './ring.js'
+import type { RingUse } from './ring-uses.js'
 import type { FileStats } from './statx.js'
 import { parseStatx, statxBytes } from './statx.js'
 import { bytesIn } from './vectors.js'
@@ -144,7 +144,7 @@ export class Operation extends Request {
 
   /** Its caller does not learn what it opened. @internal */
   disown(result: number): void {
-    if (this.opcode === Opcode.openat && result >= 0) this.unclaimed ??= new ClosingOperation(result, this.ring!.use())
+    if (this.opcode === Opcode.openat && result >= 0) this.unclaimed ??= new ClosingOperation(result, this.ring!.uses.begin())
   }
 
   private _abortion(result: number): Error {

@@ -168,7 +168,7 @@ export class Ring extends Admission {
     if (operation.callback !== null) throw invalidState('an operation is submitted once')
     operation.check()
     if (operation.span > 1) validateInteger(operation.span, 'operations', 1, this.engine.chainMax)
-    this.refuseClosed()
+    this.uses.refuseClosed()
   }
 
   #prepare(operation: Operation, callback: CompletionCallback): void {
@@ -189,7 +189,7 @@ export class Ring extends Admission {
    * @throws EBADF
    */
   registerFiles(fds: readonly number[]): RegisteredFile[] {
-    this.refuseClosed()
+    this.uses.refuseClosed()
     return registerFiles(this.engine, fds)
   }
 
@@ -198,7 +198,7 @@ export class Ring extends Admission {
    * @throws EBADF, and ERR_INVALID_STATE while an operation on one of them has not ended
    */
   updateFiles(files: readonly RegisteredFile[], fds: readonly number[]): void {
-    this.refuseClosed()
+    this.uses.refuseClosed()
     updateFiles(this.engine, files, fds, this.queue.first)
   }
 
@@ -213,7 +213,7 @@ export class Ring extends Admission {
    * @throws ERR_INVALID_ARG_VALUE, ENOMEM (RLIMIT_MEMLOCK), ENOBUFS when there are too many
    */
   registerBuffers(memories: readonly Memory[]): FixedBuffer[] {
-    this.refuseClosed()
+    this.uses.refuseClosed()
     return registerBuffers(this.engine, memories)
   }
 
@@ -224,7 +224,7 @@ export class Ring extends Admission {
 
   /** A pool takes buffers of this ring. @internal */
   addPool(pool: BufferPool): void {
-    this.refuseClosed()
+    this.uses.refuseClosed()
     this.#pools.add(pool)
   }
 
@@ -240,7 +240,7 @@ export class Ring extends Admission {
    */
   async close(): Promise<void> {
     if (this.#closing === null) {
-      this.refuseMore()
+      this.uses.close()
       this.#closing = this.#close()
     }
     return this.#closing

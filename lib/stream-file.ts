@@ -8,15 +8,15 @@ import type { DirectFile } from './direct.js'
 import { openDirect } from './direct.js'
 import type { FileFacts, OpenFile } from './engine.js'
 import { adopt, FSYNC_DATASYNC, noFacts, Opcode, Request } from './engine.js'
-import { errnoError, invalidArgType, invalidState, notImplemented } from './errors.js'
+import { errnoError, invalidArgType, notImplemented, ringClosed } from './errors.js'
 import { fileMode, O_CLOEXEC, openFlags, openingFlags } from './open-flags.js'
 import type { FileFunctions, StreamOptions } from './options.js'
 import { validateFd, validateFunction } from './options.js'
 import type { PathLike } from './path.js'
 import { validPath } from './path.js'
 import type { ReadSource } from './read-ahead.js'
-import type { RingUse } from './admission.js'
 import { Ring, ringOf } from './ring.js'
+import type { RingUse } from './ring-uses.js'
 
 type Callback = (error: Error | null, result: number) => void
 
@@ -120,8 +120,8 @@ export class StreamFile {
    * @param handleClosed the FileHandle's owner closes it
    */
   use(handleClosed: () => void): void {
-    this.#isLate = this.ring.isClosed
-    this.#use = this.ring.use()
+    this.#isLate = this.ring.uses.isClosed
+    this.#use = this.ring.uses.begin()
     if (this.handle === null) return
     countUser(this.handle, 'kRef')
     this.#handleClosed = handleClosed
@@ -130,7 +130,7 @@ export class StreamFile {
 
   /** Opens the path, or takes the given descriptor; then `file` and `facts` are known. */
   open(flags: string | number, mode: string | number, opened: (error: Error | null) => void): void {
-    if (this.#isLate) return opened(invalidState('the ring is closed'))
+    if (this.#isLate) return opened(ringClosed())
     if (this.given !== null) return this.#attach(this.given, opened)
     this.openPath(this.path!, flags, mode, opened)
   }
