@@ -62,7 +62,8 @@ export function invalidArgType(name: string, expected: string, actual: unknown):
 function describe(value: unknown): string {
   if (typeof value === 'function') return `function ${value.name}`
   if (typeof value === 'object') return `an instance of ${value?.constructor?.name ?? 'Object'}`
-  return `type ${typeof value} (${inspect(value).slice(0, 28)})`
+  const seen = typeof value === 'string' && value.length > 28 ? `${value.slice(0, 25)}...` : value // as Node cuts it
+  return `type ${typeof value} (${inspect(seen)})`
 }
 
 /** Characters of a value in a message: a Ring has a thousand. */
@@ -75,10 +76,10 @@ export function invalidArgValue(name: string, value: unknown, reason = 'is inval
   return coded(new TypeError(`The ${kind} '${name}' ${reason}. Received ${received}`), 'ERR_INVALID_ARG_VALUE')
 }
 
-export function outOfRange(name: string, range: string, value: unknown): RangeError {
-  return coded(
-    new RangeError(`The value of "${name}" is out of range. It must be ${range}. Received ${inspect(value)}`),
-    'ERR_OUT_OF_RANGE')
+export function outOfRange(name: string, range: string, value: number | bigint): RangeError {
+  const isLong = (typeof value === 'bigint' || Number.isInteger(value)) && Math.abs(Number(value)) > 2 ** 32
+  const received = inspect(value, { numericSeparator: isLong }) // as Node writes it: 9_007_199_254_740_992
+  return coded(new RangeError(`The value of "${name}" is out of range. It must be ${range}. Received ${received}`), 'ERR_OUT_OF_RANGE')
 }
 
 export function invalidState(message: string): Error {

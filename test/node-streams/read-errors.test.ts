@@ -12,10 +12,10 @@ const TYPE = 'ERR_INVALID_ARG_TYPE'
 const VALUE = 'ERR_INVALID_ARG_VALUE'
 const RANGE = 'ERR_OUT_OF_RANGE'
 
-streamTest('a wrong option throws at once, with the code and the type that fs gives', async t => {
+streamTest('a wrong option throws at once, with the code, the type and the words that fs gives', async t => {
   const cases: [string, unknown, string][] = [
     ['start', -1, RANGE], ['start', 1.5, RANGE], ['start', NaN, RANGE], ['start', Infinity, RANGE],
-    ['start', 2 ** 53, RANGE], ['start', '4', TYPE], ['start', null, TYPE], ['start', 4n, TYPE],
+    ['start', 2 ** 53, RANGE], ['start', '4', TYPE], ['start', '4'.repeat(29), TYPE], ['start', null, TYPE], ['start', 4n, TYPE],
     ['end', -1, RANGE], ['end', 1.5, RANGE], ['end', NaN, RANGE], ['end', -Infinity, RANGE],
     ['end', 2 ** 53, RANGE], ['end', '4', TYPE], ['end', null, TYPE],
     ['fd', -1, RANGE], ['fd', 1.5, RANGE], ['fd', 2 ** 31, RANGE], ['fd', 'x', TYPE], ['fd', {}, TYPE], ['fd', true, TYPE],
@@ -30,7 +30,7 @@ streamTest('a wrong option throws at once, with the code and the type that fs gi
     const expected = thrown(() => fs.createReadStream(file, options))
     t.equal(expected?.code, code, `fs throws ${code} for ${name} ${String(value)}`)
     const error = thrown(() => createUringReadStream(file, options))
-    t.match(error, { code, name: expected?.name }, `${name} ${String(value)}`)
+    t.match(error, { code, name: expected?.name, message: expected?.message }, `${name} ${String(value)}`)
   }
 })
 
