@@ -10,7 +10,7 @@ import { unwatchCollection, watchCollection } from './collected.js'
 import type { DirectFile } from './direct.js'
 import { DirectTransfers } from './direct-transfer.js'
 import type { OpenFile } from './engine.js'
-import { abortError, errnoError } from './errors.js'
+import { abortError, errnoError, invalidState } from './errors.js'
 import type { Position, TransferOptions } from './file-arguments.js'
 import { positionOf, readArguments, vectorArguments, writeArguments } from './file-arguments.js'
 import { FilePosition } from './file-position.js'
@@ -245,9 +245,9 @@ export class UringFile extends EventEmitter {
     return new UringWriteStream(null, this._streamOptions(options))
   }
 
-  /** A Web stream that reads from this file, and closes it unless `autoClose` is false. */
+  /** A Web stream that reads from this file, and closes it unless `autoClose` is false. @throws ERR_INVALID_STATE once it is closed */
   readableStream(options: Omit<ReadableStreamOptions, 'fd'> = {}): UringReadableStream {
-    return new UringReadableStream(null, this._streamOptions(options))
+    return new UringReadableStream(null, this._webStreamOptions(options))
   }
 
   /**
@@ -258,14 +258,20 @@ export class UringFile extends EventEmitter {
     return this.readableStream({ autoClose: false, ...options })
   }
 
-  /** A Web stream that writes to this file, and closes it unless `autoClose` is false. */
+  /** A Web stream that writes to this file, and closes it unless `autoClose` is false. @throws ERR_INVALID_STATE once it is closed */
   writableStream(options: Omit<WritableStreamOptions, 'fd'> = {}): UringWritableStream {
-    return new UringWritableStream(null, this._streamOptions(options))
+    return new UringWritableStream(null, this._webStreamOptions(options))
   }
 
   /** The caller's, for a stream over this file. By Object.assign, as in UringReadStream. */
   private _streamOptions<T extends object>(options: T) {
     return Object.assign({ direct: this.direct }, options, { ring: this.ring, fd: this })
+  }
+
+  /** Where the streams of Node find that -1 is no descriptor, readableWebStream says what is wrong. */
+  private _webStreamOptions<T extends object>(options: T) {
+    if (this.fd < 0) throw invalidState('the file is closed')
+    return this._streamOptions(options)
   }
 
   /** For all of the content at once: by the descriptor, for a stream over the file ends when its owner begins to close that. */

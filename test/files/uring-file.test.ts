@@ -102,6 +102,7 @@ ringTest('every method of a closed file rejects with EBADF', async t => {
   await t.rejects(file.readv([bytes]), { code: 'EBADF', message: /, readv$/ }, 'named by what was not done')
   await t.rejects(file.stat(), { code: 'EBADF', message: /, fstat$/ })
   t.throws(() => file.createReadStream(), { code: 'ERR_OUT_OF_RANGE' }, 'as a FileHandle that is closed')
+  for (const name of ['readableWebStream', 'readableStream', 'writableStream'] as const) t.throws(() => file[name](), { code: 'ERR_INVALID_STATE' }, name)
   await t.resolves(file.close(), 'closing again')
   fixed.release()
   pool.close()
