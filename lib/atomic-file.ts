@@ -11,8 +11,11 @@ import { ops } from './operations.js'
 import { mapPath } from './path.js'
 import type { Ring } from './ring.js'
 
-const { access, link, lstat, readlink, realpath, rename, stat, unlink } = fs.promises
+const { access, link, lstat, readlink, realpath, rename, stat, unlink, writeFile } = fs.promises
 const [fchmod, fchown, fstat] = [promisify(fs.fchmod), promisify(fs.fchown), promisify(fs.fstat)]
+
+/** What link(2) answers where there are no hard links: FAT and exFAT; file systems of FUSE; network file systems. */
+const linkless = ['EPERM', 'ENOSYS', 'EOPNOTSUPP', 'ENOTSUP']
 
 type Path = string | Buffer
 
@@ -143,8 +146,24 @@ export class AtomicFile {
 
   /** A name that has been taken since is refused by link, where rename would replace it. */
   async #linkNew(): Promise<void> {
-    await link(this.temporary, this.target)
+    try {
+      await link(this.temporary, this.target)
+    } catch (error) {
+      if (linkless.includes(codeOf(error)!)) return this.#renameNew()
+      throw error
+    }
     await this.discard()
+  }
+
+  /** Takes the name with a file that is empty for a moment, and replaces that. */
+  async #renameNew(): Promise<void> {
+    await writeFile(this.target, '', { flag: 'wx' })
+    try {
+      await rename(this.temporary, this.target)
+    } catch (error) {
+      await unlink(this.target)
+      throw error
+    }
   }
 
   /** Removes the temporary file, which may not be there. */

@@ -1,6 +1,6 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { constants, tmpdir } from 'node:os'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, readFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -9,15 +9,12 @@ import { runChild, reportOf } from '../helpers/child.js'
 import type { ChildOptions } from '../helpers/child.js'
 import { tool } from '../helpers/copy-tool.js'
 import { makeFile } from '../helpers/files.js'
-import { packageRoot } from '../helpers/package-root.js'
+import { notRefusing, refuse } from '../helpers/refuse-call.js'
 import { notUring } from '../helpers/ring-state.js'
 import { sha256 } from '../helpers/seeded.js'
 
 const everything = new URL('./fixtures/everything.js', import.meta.url)
 const nobody = 65_534
-const build = mkdtempSync(join(tmpdir(), 'uring-streams-refuse-'))
-t.teardown(() => rmSync(build, { recursive: true, force: true }))
-const refuse = join(build, 'refuse-io-uring')
 
 interface Report {
   engine: string
@@ -29,19 +26,8 @@ interface Report {
   left: object
 }
 
-/** Why nothing can be refused here, or false. */
-function obstacle(): string | false {
-  if (notUring) return notUring // what is refused here is tried there all the time
-  try {
-    execFileSync('cc', ['-O1', '-o', refuse, join(packageRoot, 'test/fallback/refuse-io-uring.c')], { stdio: 'pipe' })
-    execFileSync(refuse, ['1', 'setup', 'true'], { stdio: 'pipe' })
-    return false
-  } catch (error) {
-    return `no program that refuses system calls: ${(error as Error).message.split('\n')[0]}`
-  }
-}
+const skip = notUring || notRefusing // what is refused here is tried there all the time
 
-const skip = obstacle()
 /** libuv's own ring, of Node 26, ends the process. */
 const skipEnter = skip || spawnSync(refuse, ['1', 'enter', process.execPath, '-e', 'setTimeout(() => {})']).status !== 0 &&
   `Node.js ${process.version} itself aborts where io_uring_enter is refused`

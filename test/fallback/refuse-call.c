@@ -1,4 +1,4 @@
-/* Runs a command whose system calls of io_uring are refused: refuse-io-uring ERRNO setup|enter COMMAND... */
+/* Runs a command to which a system call is refused: refuse-call ERRNO setup|enter|link COMMAND... */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -7,17 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-/* The same numbers on every processor. */
-enum { io_uring_setup = 425, io_uring_enter = 426 };
+static unsigned number_of(const char* call) {
+  if (strcmp(call, "setup") == 0) return 425; /* io_uring_setup, on every processor; and io_uring_enter */
+  if (strcmp(call, "enter") == 0) return 426;
+#ifdef SYS_link
+  return SYS_link;
+#else
+  return SYS_linkat;
+#endif
+}
 
 int main(int count, char** words) {
   if (count < 4) return 2;
-  const unsigned refused = strcmp(words[2], "setup") == 0 ? io_uring_setup : io_uring_enter;
   struct sock_filter rules[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, refused, 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number_of(words[2]), 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)atoi(words[1])),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
