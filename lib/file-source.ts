@@ -237,15 +237,15 @@ export class FileSource implements Left {
 
   /** The end of the file: it is closed first, so that a consumer who sees the end may do as it likes with it. */
   private async _end(): Promise<void> {
+    const controller = this._stream.deref() // from here on: who waits for a view has nothing else that keeps the stream
     if (this._options.start === undefined) this.file.leaveBehind(this.bytesRead)
     try {
       await this._close()
     } catch (error) {
-      return this._error(error)
+      return this._error(error, controller)
     }
     if (this._settled) return
     this._settled = true
-    const controller = this._stream.deref()
     try {
       controller?.close()
     } catch {
@@ -255,14 +255,15 @@ export class FileSource implements Left {
   }
 
   private async _fail(error: Error): Promise<void> {
+    const controller = this._stream.deref() // as in `_end`
     await this._close().catch(() => {}) // the first error wins
-    this._error(error)
+    this._error(error, controller)
   }
 
-  private _error(reason: unknown): void {
+  private _error(reason: unknown, controller = this._stream.deref()): void {
     if (this._settled) return
     this._settled = true
-    this._stream.deref()?.error(reason)
+    controller?.error(reason)
   }
 
   private _abort(reason: unknown): void {

@@ -3,10 +3,11 @@ import { closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:f
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { createUringReadableStream, createUringWritableStream, open, Ring } from '../../lib/index.js'
+import { Opcode } from '../../lib/engine.js'
 import { createUringReadStream, createUringWriteStream } from '../../lib/streamx.js'
 import { isOpenOn } from '../helpers/descriptors.js'
 import { makeFifo } from '../helpers/files.js'
-import { ringTest } from '../helpers/ring-state.js'
+import { ringTest, withRing } from '../helpers/ring-state.js'
 import { turns, until } from '../helpers/stream-events.js'
 import { fileAndTarget } from '../helpers/web-streams.js'
 
@@ -108,6 +109,33 @@ ringTest('what somebody waits for is not collected', async t => {
   await turns(3)
   process.off('warning', warned)
   t.equal(warnings, 0)
+})
+
+ringTest('who waits for a view is told of the end, or of an error, if garbage is collected before the file is closed', async t => {
+  const { file, directory } = fileAndTarget(t, 1000)
+  await withRing(t, {}, async ring => {
+    let closings = 0
+    const start = ring.engine.start.bind(ring.engine)
+    ring.engine.start = request => {
+      if (request.opcode !== Opcode.close) return start(request)
+      setImmediate(() => {
+        collect()
+        closings++
+        start(request)
+      })
+    }
+    const told: string[] = []
+    // Nobody but itself has the reader, nor is anybody waiting for it.
+    const read = async (path: string): Promise<void> => {
+      const reader = createUringReadableStream(path, { ring }).getReader({ mode: 'byob' })
+      while (!(await reader.read(new Uint8Array(100_000))).done);
+    }
+    for (const path of [file.path, directory]) read(path).then(() => told.push('end'), error => told.push(error.code))
+    await until(() => closings === 2)
+    await ring['idle']()
+    await turns(1)
+    t.same(told.sort(), ['EISDIR', 'end'])
+  })
 })
 
 ringTest('a stream that is not to close its file leaves it open, without a warning', async t => {
