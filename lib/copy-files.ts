@@ -32,6 +32,9 @@ export interface CopyFilesResult {
   seconds: number
 }
 
+/** Throws for a source that is not to be opened. */
+type Check = (source: SmallCopy['source']) => void
+
 class FilesCopy {
   /** By its caller's signal, or by the first file that fails. */
   readonly #stop = new AbortController()
@@ -41,7 +44,7 @@ class FilesCopy {
   #bytes = 0
   #reported = -Infinity
 
-  constructor(readonly files: readonly SmallCopy[], readonly options: CopyOptions) {
+  constructor(readonly files: readonly SmallCopy[], readonly options: CopyOptions, readonly check: Check) {
     this.#plan = copyPlan(options)
   }
 
@@ -108,6 +111,7 @@ class FilesCopy {
     for (let i = 0; i < this.files.length; i += batchFiles) batches.push(this.files.slice(i, i + batchFiles))
     const left: SmallCopy[] = []
     await this.#each(batches, batchesAtOnce, async batch => {
+      for (const { source } of batch) this.check(source)
       const results = await copySmallFiles(batch, this.#plan.reflink !== 'never')
       left.push(...batch.filter((_, i) => results[i] < 0))
       this.#passed(results.reduce((bytes, result) => bytes + Math.max(result, 0), 0))
@@ -128,6 +132,7 @@ class FilesCopy {
   }
 
   async #one({ source, target }: SmallCopy): Promise<void> {
+    this.check(source)
     let seen = 0
     const onProgress = ({ copiedBytes }: { copiedBytes: number }): void => {
       this.#passed(copiedBytes - seen)
@@ -174,7 +179,12 @@ class FilesCopy {
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE by the promise; AbortError
  */
 export async function copyFiles(files: Iterable<FileToCopy>, options: CopyOptions = {}): Promise<CopyFilesResult> {
+  return copyChecked(files, options, () => {})
+}
+
+/** The same, with a look at each source just before it is opened: what is known of a tree may be old by then. @internal */
+export async function copyChecked(files: Iterable<FileToCopy>, options: CopyOptions, check: Check): Promise<CopyFilesResult> {
   if (typeof files?.[Symbol.iterator] !== 'function') throw invalidArgType('files', 'an iterable', files)
   const all = Array.from(files, ({ source, target }) => ({ source: validPath(source), target: validPath(target) }))
-  return new FilesCopy(all, options).run()
+  return new FilesCopy(all, options, check).run()
 }

@@ -1,5 +1,6 @@
 /** Several files and directories into one. */
-import { copyFiles } from '../../lib/index.js'
+// As a tree wants it; everybody else's is `copyFiles`.
+import { copyChecked } from '../../lib/copy-files.js'
 import type { CopyOptions } from './arguments.js'
 import type { Figures } from './copy.js'
 import { measured } from './copy.js'
@@ -7,7 +8,7 @@ import { finishDirectories, makeDirectory, makeLink } from './directories.js'
 import { foresee } from './foresee.js'
 import { explained, fileOptions } from './file-options.js'
 import type { Entry, Tree } from './tree.js'
-import { plan, skippedBecause } from './tree.js'
+import { plan, refuseChanged, skippedBecause } from './tree.js'
 import type { Stage } from './verify.js'
 import { refuseUnverifiable, verify } from './verify.js'
 
@@ -100,7 +101,9 @@ export class Job implements Stage {
       await makeLink(each, options)
     }
     const onProgress = ({ copiedBytes }: { copiedBytes: number }): void => { this.bytes = this.#copied = copiedBytes }
-    await copyFiles(tree.files, { ...fileOptions(options), signal, onProgress })
+    // What was named without --recursive is read whatever it is.
+    const check = options.recursive ? refuseChanged : () => {}
+    await copyChecked(tree.files, { ...fileOptions(options), signal, onProgress }, check)
     if (options.verify) await verify(tree.files, signal, this)
   }
 }

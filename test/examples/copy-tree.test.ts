@@ -1,6 +1,6 @@
 /** uring-copy: several sources, directories, and the options of copyFile. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, statSync, symlinkSync, truncateSync, writeFileSync, chmodSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync, chmodSync } from 'node:fs'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { join, relative } from 'node:path'
@@ -211,6 +211,29 @@ uring-copy: skipped '${at('source/inner/fifo')}': a FIFO cannot be made here (cp
   const alone = await copy(['-r', '-q', at('source/inner/fifo'), at('alone')])
   t.match(alone, { code: 1, stderr: /^uring-copy: skipped [^\n]*\n$/ })
   t.notOk(existsSync(at('alone')))
+})
+
+t.test('what is no file any more when its turn comes is neither opened nor followed', { skip: notLinux }, async t => {
+  const dir = t.testdir({ outside: 'secret' })
+  const at = (name: string): string => join(dir, name)
+  const kinds: [string, (path: string) => void][] = [
+    ['link', path => symlinkSync(at('outside'), path)], ['directory', path => mkdirSync(path)], ['FIFO', path => void makeFifo(path)]
+  ]
+  for (const [kind, make] of kinds) for (const length of [1, 1_000_000]) {
+    const [source, target, changing] = [at(`${kind}-${length}`), at(`${kind}-${length}-copy`), at(`${kind}-${length}/file`)]
+    mkdirSync(join(source, 'inner'), { recursive: true })
+    writeFileSync(changing, Buffer.alloc(length))
+    const { signal } = new AbortController()
+    // Asked before each directory is made: here the second, when all of the tree has been looked at.
+    signal.throwIfAborted = () => {
+      if (!existsSync(target) || !lstatSync(changing).isFile()) return
+      rmSync(changing)
+      make(changing)
+    }
+    const message = `'${changing}' is a ${kind} now, and was a file when the tree was looked at`
+    await t.rejects(new Job({ source, target, recursive: true, report: 'quiet' }).run(signal), { message })
+    t.same(readdirSync(target), ['inner'])
+  }
 })
 
 t.test('--dry-run tells what would be done, and does nothing', async t => {
