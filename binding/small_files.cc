@@ -63,8 +63,8 @@ int64_t copy_one(const char* from, const char* to, char* memory, bool& clone) {
   if (const int error = sys_statx(from, STATX_TYPE, &found); error < 0) return error;
   // Not even opened: a FIFO's writer that waits for its reader would begin, and be ended when this one went away again.
   if (!S_ISREG(found.stx_mode)) return -EFBIG;
-  // What has become a FIFO since must not stop the thread.
-  Descriptor source(open(from, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  // What has become a FIFO since must not stop the thread. A link is left: whether it is to be followed is not known here.
+  Descriptor source(open(from, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
   if (source.fd() < 0) return source.error();
   if (const int error = sys_statx(source.fd(), 0, STATX_BASIC_STATS, &found); error < 0) return error;
   const int64_t bytes = read_whole(source.fd(), found, memory);

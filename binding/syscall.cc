@@ -36,7 +36,7 @@ int sys_statx(int fd, int flags, uint32_t mask, struct statx* found) {
 }
 
 int sys_statx(const char* path, uint32_t mask, struct statx* found) {
-  return result_of(syscall(__NR_statx, AT_FDCWD, path, 0, mask, found));
+  return result_of(syscall(__NR_statx, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, mask, found));
 }
 
 }  // namespace uring

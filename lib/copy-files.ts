@@ -8,7 +8,7 @@ import { copyPlan } from './copy-options.js'
 import { progressOf } from './copy-pipeline.js'
 import type { SmallCopy } from './copy-small.js'
 import { copySmallFiles } from './copy-small.js'
-import { copyFile } from './copy.js'
+import { copyFile, copyRegularFile } from './copy.js'
 import { abortError, invalidArgType } from './errors.js'
 import type { PathLike } from './path.js'
 import { validPath } from './path.js'
@@ -32,9 +32,6 @@ export interface CopyFilesResult {
   seconds: number
 }
 
-/** Throws for a source that is not to be opened. */
-type Check = (source: SmallCopy['source']) => void
-
 class FilesCopy {
   /** By its caller's signal, or by the first file that fails. */
   readonly #stop = new AbortController()
@@ -44,7 +41,7 @@ class FilesCopy {
   #bytes = 0
   #reported = -Infinity
 
-  constructor(readonly files: readonly SmallCopy[], readonly options: CopyOptions, readonly check: Check) {
+  constructor(readonly files: readonly SmallCopy[], readonly options: CopyOptions, readonly copyOne: typeof copyFile) {
     this.#plan = copyPlan(options)
   }
 
@@ -111,7 +108,6 @@ class FilesCopy {
     for (let i = 0; i < this.files.length; i += batchFiles) batches.push(this.files.slice(i, i + batchFiles))
     const left: SmallCopy[] = []
     await this.#each(batches, batchesAtOnce, async batch => {
-      for (const { source } of batch) this.check(source)
       const results = await copySmallFiles(batch, this.#plan.reflink !== 'never')
       left.push(...batch.filter((_, i) => results[i] < 0))
       this.#passed(results.reduce((bytes, result) => bytes + Math.max(result, 0), 0))
@@ -132,14 +128,13 @@ class FilesCopy {
   }
 
   async #one({ source, target }: SmallCopy): Promise<void> {
-    this.check(source)
     let seen = 0
     const onProgress = ({ copiedBytes }: { copiedBytes: number }): void => {
       this.#passed(copiedBytes - seen)
       seen = copiedBytes
     }
     try {
-      await copyFile(source, target, { ...this.options, signal: this.#stop.signal, onProgress })
+      await this.copyOne(source, target, { ...this.options, signal: this.#stop.signal, onProgress })
     } catch (error) {
       this.#bytes -= seen // it may be copied once more
       throw error
@@ -179,12 +174,16 @@ class FilesCopy {
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE by the promise; AbortError
  */
 export async function copyFiles(files: Iterable<FileToCopy>, options: CopyOptions = {}): Promise<CopyFilesResult> {
-  return copyChecked(files, options, () => {})
+  return copyAll(files, options, copyFile)
 }
 
-/** The same, with a look at each source just before it is opened: what is known of a tree may be old by then. @internal */
-export async function copyChecked(files: Iterable<FileToCopy>, options: CopyOptions, check: Check): Promise<CopyFilesResult> {
+/** The same of regular files only, as `copyRegularFile`. @internal */
+export async function copyRegularFiles(files: Iterable<FileToCopy>, options: CopyOptions): Promise<CopyFilesResult> {
+  return copyAll(files, options, copyRegularFile)
+}
+
+async function copyAll(files: Iterable<FileToCopy>, options: CopyOptions, copyOne: typeof copyFile): Promise<CopyFilesResult> {
   if (typeof files?.[Symbol.iterator] !== 'function') throw invalidArgType('files', 'an iterable', files)
   const all = Array.from(files, ({ source, target }) => ({ source: validPath(source), target: validPath(target) }))
-  return new FilesCopy(all, options, check).run()
+  return new FilesCopy(all, options, copyOne).run()
 }

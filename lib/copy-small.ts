@@ -7,7 +7,7 @@ export interface SmallCopy { source: string | Buffer, target: string | Buffer }
 const terminator = Buffer.alloc(1)
 
 /**
- * Copies files that are not there yet, up to 128 KiB each and without holes, on one of libuv's threads: on both engines.
+ * Copies regular files that are not there yet, up to 128 KiB each and without holes, on one of libuv's threads: on both engines.
  * The permission bits are those of the source, less the umask. 20,000 files of 1-16 KiB took two thirds of the time that
  * chains of a ring took, 64 at once.
  *

@@ -1,6 +1,6 @@
 /** copyFile: a clone where the file system shares blocks, else reads and writes of the ring. */
-import type { BigIntStats } from 'node:fs'
-import { constants, fchmod, fchown, fstatSync, futimes } from 'node:fs'
+import type { BigIntStats, StatsBase } from 'node:fs'
+import { constants, fchmod, fchown, fstatSync, futimes, lstatSync } from 'node:fs'
 import { constants as os } from 'node:os'
 import { promisify } from 'node:util'
 import { onAbort } from './abort.js'
@@ -51,7 +51,7 @@ class FileCopy {
   /** By onProgress: its caller's own, also where it looks like a failure of the system's. */
   thrown: unknown
 
-  constructor(readonly plan: CopyPlan, readonly sourcePath: Path, readonly targetPath: Path) {
+  constructor(readonly plan: CopyPlan, readonly sourcePath: Path, readonly targetPath: Path, readonly regularOnly: boolean) {
     this.#target = new CopyTarget(plan, targetPath)
     const { onProgress } = plan
     if (onProgress !== undefined) plan.onProgress = progress => this.#told(onProgress, progress)
@@ -83,8 +83,11 @@ class FileCopy {
   async #copy(): Promise<Omit<CopyResult, 'seconds'>> {
     const { ring, signal } = this.plan
     // The source first: if it cannot be read, the target must not have been touched.
-    const source = this.#source = await openFile(ring, this.sourcePath, constants.O_RDONLY, 0, signal)
+    if (this.regularOnly) this.#refuseOther(lstatSync(this.sourcePath, { throwIfNoEntry: false }))
+    const flags = constants.O_RDONLY | (this.regularOnly ? constants.O_NOFOLLOW : 0) // what has become a link only now is ELOOP
+    const source = this.#source = await openFile(ring, this.sourcePath, flags, 0, signal)
     const from = fstatSync(source.fd, { bigint: true }) // just opened: nothing to wait for
+    if (this.regularOnly) this.#refuseOther(from)
     if (from.isDirectory()) throw errnoError(-EISDIR, 'read', this.sourcePath)
     await this.#target.open(this.sourcePath, from)
     this.#throwIfAborted()
@@ -93,6 +96,11 @@ class FileCopy {
     await this.#preserve(source, from)
     this.#throwIfAborted()
     return done
+  }
+
+  /** @param found undefined: nothing is there, as the opening will say */
+  #refuseOther(found?: StatsBase<unknown>): void {
+    if (found !== undefined && !found.isFile()) throw new Error(`'${this.sourcePath.toString()}' is no regular file any more`)
   }
 
   /** Shares blocks; null where they must be copied. */
@@ -261,13 +269,25 @@ function shaped(error: SystemError & { notRemoved?: Error }, source: Path, targe
  *
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE by the promise; AbortError
  */
-export async function copyFile(source: PathLike, target: PathLike, options: CopyOptions = {}): Promise<CopyResult> {
+export async function copyFile(source: PathLike, target: PathLike, options?: CopyOptions): Promise<CopyResult> {
+  return copy(source, target, options, false)
+}
+
+/**
+ * The same of what was a regular file when its tree was looked at, and is to be copied only if it is one still: a link may lead
+ * out of the tree, and a FIFO keep the copy for ever. @internal
+ */
+export async function copyRegularFile(source: PathLike, target: PathLike, options?: CopyOptions): Promise<CopyResult> {
+  return copy(source, target, options, true)
+}
+
+async function copy(source: PathLike, target: PathLike, options: CopyOptions = {}, regularOnly: boolean): Promise<CopyResult> {
   const [from, to, plan] = [validPath(source), validPath(target), copyPlan(options)]
   if (plan.signal?.aborted) throw abortError(plan.signal.reason)
-  const copy = new FileCopy(plan, from, to)
+  const one = new FileCopy(plan, from, to, regularOnly)
   try {
-    return await copy.run()
+    return await one.run()
   } catch (error) {
-    throw error === copy.thrown ? error : shaped(error as SystemError, from, to)
+    throw error === one.thrown ? error : shaped(error as SystemError, from, to)
   }
 }

@@ -1,6 +1,6 @@
 /** Several files and directories into one. */
-// As a tree wants it; everybody else's is `copyFiles`.
-import { copyChecked } from '../../lib/copy-files.js'
+import { copyRegularFiles } from '../../lib/copy-files.js'
+import { copyFiles } from '../../lib/index.js'
 import type { CopyOptions } from './arguments.js'
 import type { Figures } from './copy.js'
 import { measured } from './copy.js'
@@ -8,7 +8,7 @@ import { finishDirectories, makeDirectory, makeLink } from './directories.js'
 import { foresee } from './foresee.js'
 import { explained, fileOptions } from './file-options.js'
 import type { Entry, Tree } from './tree.js'
-import { plan, refuseChanged, skippedBecause } from './tree.js'
+import { plan, skippedBecause } from './tree.js'
 import type { Stage } from './verify.js'
 import { refuseUnverifiable, verify } from './verify.js'
 
@@ -102,8 +102,8 @@ export class Job implements Stage {
     }
     const onProgress = ({ copiedBytes }: { copiedBytes: number }): void => { this.bytes = this.#copied = copiedBytes }
     // What was named without --recursive is read whatever it is.
-    const check = options.recursive ? refuseChanged : () => {}
-    await copyChecked(tree.files, { ...fileOptions(options), signal, onProgress }, check)
+    const copy = options.recursive ? copyRegularFiles : copyFiles
+    await copy(tree.files, { ...fileOptions(options), signal, onProgress })
     if (options.verify) await verify(tree.files, signal, this)
   }
 }

@@ -41,6 +41,15 @@ for (const engine of ['uring', 'threads'] as const) {
     }
   }, skip)
 
+  ringTest(`links are followed, small and large (${engine})`, async t => {
+    const directory = t.testdir()
+    const sources = makeFiles(directory, [1000, 600 * KiB])
+    const files = sources.map((_, i) => ({ source: join(directory, `link-${i}`), target: join(directory, `copy-${i}`) }))
+    sources.forEach(({ path }, i) => symlinkSync(path, files[i].source))
+    await copyFiles(files, { engine })
+    t.ok(sources.every(({ content }, i) => readFileSync(files[i].target).equals(content)))
+  }, skip)
+
   ringTest(`a file that fails ends the others, with copyFile's error, and leaves no part of itself (${engine})`, async t => {
     const directory = t.testdir({ into: { 3: 'precious' } })
     const sources = makeFiles(directory, [10, 10, 10, 10, 30_000_001])

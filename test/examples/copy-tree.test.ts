@@ -230,7 +230,7 @@ t.test('what is no file any more when its turn comes is neither opened nor follo
       rmSync(changing)
       make(changing)
     }
-    const message = `'${changing}' is a ${kind} now, and was a file when the tree was looked at`
+    const message = `'${changing}' is no regular file any more`
     await t.rejects(new Job({ source, target, recursive: true, report: 'quiet' }).run(signal), { message })
     t.same(readdirSync(target), ['inner'])
   }

@@ -20,10 +20,16 @@ class TempDirectory {
     CHECK(mkdtemp(path_.data()) != nullptr);
   }
   ~TempDirectory() {
-    for (const char* name : {"fifo", "copy"}) unlink(file(name).c_str());
+    for (const char* name : {"source", "fifo", "link", "copy"}) unlink(file(name).c_str());
     rmdir(path_.c_str());
   }
   std::string file(const char* name) const { return path_ + "/" + name; }
+  std::string make_source(const test::Bytes& content) const {
+    FILE* made = fopen(file("source").c_str(), "wb");
+    CHECK(made != nullptr && fwrite(content.data(), 1, content.size(), made) == content.size());
+    CHECK(fclose(made) == 0);
+    return file("source");
+  }
 
  private:
   std::string path_;
@@ -58,9 +64,9 @@ class Opens {
 TEST("a small file is copied") {
   const TempDirectory directory;
   const test::Bytes content = test::random_bytes(5000, 1);
-  const test::TempFile source(content);
-  Opens opens(source.path());
-  CHECK_EQUAL(copy(source.path(), directory.file("copy")), 5000);
+  const std::string source = directory.make_source(content);
+  Opens opens(source);
+  CHECK_EQUAL(copy(source, directory.file("copy")), 5000);
   CHECK_EQUAL(opens.count(), 1u);
   test::Bytes copied(6000);
   FILE* file = fopen(directory.file("copy").c_str(), "rb");
@@ -77,6 +83,14 @@ TEST("a FIFO is not opened to see that it is one") {
   Opens opens(directory.file("fifo"));
   CHECK_EQUAL(copy(directory.file("fifo"), directory.file("copy")), -EFBIG);
   CHECK_EQUAL(opens.count(), 0u);
+  CHECK(access(directory.file("copy").c_str(), F_OK) != 0);
+}
+
+TEST("a link is left to who knows whether it is to be followed") {
+  const TempDirectory directory;
+  const std::string source = directory.make_source(test::random_bytes(5000, 1));
+  CHECK(symlink(source.c_str(), directory.file("link").c_str()) == 0);
+  CHECK_EQUAL(copy(directory.file("link"), directory.file("copy")), -EFBIG);
   CHECK(access(directory.file("copy").c_str(), F_OK) != 0);
 }
 
