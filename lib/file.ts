@@ -270,7 +270,7 @@ export class UringFile extends EventEmitter {
 
   /** Where the streams of Node find that -1 is no descriptor, readableWebStream says what is wrong. */
   private _webStreamOptions<T extends object>(options: T) {
-    if (this.fd < 0) throw invalidState('the file is closed')
+    if (this._closing !== null) throw invalidState('the file is closed')
     return this._streamOptions(options)
   }
 

@@ -62,6 +62,7 @@ ringTest('close waits for what is in flight, and takes nothing new', async t => 
   t.notOk(closed)
   t.ok(isOpenOn(fd, path), 'the file is open')
   await t.rejects(file.read(Buffer.alloc(1)), { code: 'EBADF' })
+  t.throws(() => file.readableStream(), { code: 'ERR_INVALID_STATE' })
   writeSync(writer, 'late')
   const { bytesRead, buffer } = await read
   t.equal(buffer.toString('utf8', 0, bytesRead), 'late')
