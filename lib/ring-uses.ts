@@ -15,9 +15,11 @@ export class RingUses {
   #leaving = 0
   /** The ring's `close` was called. */
   isClosed = false
+  readonly #oneLeft: () => void
 
-  /** @param left one has closed its file */
-  constructor(private readonly _left: () => void) {}
+  constructor(oneLeft: () => void) {
+    this.#oneLeft = oneLeft
+  }
 
   /** One begins. */
   begin(): RingUse {
@@ -29,7 +31,7 @@ export class RingUses {
       },
       left: () => {
         this.#leaving--
-        this._left()
+        this.#oneLeft()
       }
     }
   }
