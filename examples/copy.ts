@@ -100,8 +100,6 @@ async function main(): Promise<number> {
     const { name, exitCode } = interruption
     await tellFailure(name === null ? error as Error : interrupted(name, error as Error))
     return exitCode ?? failed
-  } finally {
-    interruption.stop()
   }
 }
 

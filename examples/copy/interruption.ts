@@ -19,7 +19,10 @@ export class Interruption {
   /** When that one came, by performance.now(). */
   #came = 0
 
-  /** @param ending called before the process ends at once: nothing that it leaves for later will happen */
+  /**
+   * From here to the end of the process: a second signal that comes when the copy has stopped must not change how that ends.
+   * @param ending called before the process ends at once: nothing that it leaves for later will happen
+   */
   constructor(readonly ending: (name: NodeJS.Signals) => void) {
     for (const signal of signals) process.on(signal, this.#interrupt)
   }
@@ -50,14 +53,9 @@ export class Interruption {
   }
 
   #end(name: NodeJS.Signals): void {
-    this.stop()
+    for (const signal of signals) process.off(signal, this.#interrupt) // from here on they end it again
     this.ending(name)
     // Not process.exit: it waits for libuv's threads, and one of them may be what does not stop.
     process.kill(process.pid, name)
-  }
-
-  /** Signals end the process again. */
-  stop(): void {
-    for (const signal of signals) process.off(signal, this.#interrupt)
   }
 }

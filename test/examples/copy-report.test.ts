@@ -124,7 +124,7 @@ t.test('of a source that does not know its size the lines tell what has come', a
   const fifo = new Fifo(join(dir, 'source'))
   const running = startCopy([fifo.path, join(dir, 'target')])
   await running.printed(/^source: 0 B, 0 B\/s\n/)
-  await fifo.feed(bytes)
+  await fifo.feed(bytes, running)
   await running.printed(/\nsource: [78]\.\d MiB, \d+\.\d [KM]iB\/s\n/)
   fifo.close()
   const { code, stderr } = await running.ended
@@ -138,7 +138,7 @@ for (const stream of ['stdout', 'stderr'] as const) {
     const dir = t.testdir()
     const fifo = new Fifo(join(dir, 'source'))
     const running = startCopy([...stream === 'stdout' ? ['--json'] : [], fifo.path, join(dir, 'target')])
-    await fifo.feed(bytes)
+    await fifo.feed(bytes, running)
     running.child[stream]!.destroy()
     fifo.close()
     const { code, signal, stderr } = await running.ended
@@ -229,7 +229,7 @@ t.test('on a terminal', { skip: whyNoTerminal() }, async t => {
     const dir = t.testdir()
     const fifo = new Fifo(join(dir, 'source'))
     const running = startOnTerminal(80, [fifo.path, join(dir, 'target')])
-    await fifo.feed(bytes)
+    await fifo.feed(bytes, running)
     await running.printed(/[78]\.\d MiB +[\d.]+ [KM]iB\/s/)
     running.child.stdin!.write('\x03')
     const { code, stdout } = await running.ended

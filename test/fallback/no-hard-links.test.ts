@@ -13,7 +13,7 @@ const bytes = content(300_000)
 async function startCopying(dir: string, code: 'EPERM' | 'EOPNOTSUPP' | 'ENOSYS'): Promise<{ running: Running, fifo: Fifo }> {
   const fifo = new Fifo(join(dir, 'source'))
   const running = start(refuse, [String(constants.errno[code]), 'link', ...command, '-q', '--atomic', fifo.path, join(dir, 'target')])
-  await fifo.feed(bytes)
+  await fifo.feed(bytes, running)
   return { running, fifo }
 }
 

@@ -3,7 +3,8 @@ import type { ChildProcess, SpawnOptions } from 'node:child_process'
 import { execFileSync, spawn } from 'node:child_process'
 import { createCipheriv, createHash } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
-import { closeSync, constants, openSync, read, readFileSync, write } from 'node:fs'
+import { closeSync, constants, openSync, read, readFileSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { patience } from './patience.js'
@@ -97,6 +98,8 @@ export function sha256OfFile(path: string): string {
 /** A named pipe, by which a test decides how far a copy gets. */
 export class Fifo {
   readonly #fd: number
+  /** That feeds: no thread, in which a write nobody reads would keep this process from ending. */
+  #feeder: Socket | null = null
 
   constructor(readonly path: string) {
     execFileSync('mkfifo', [path])
@@ -104,11 +107,15 @@ export class Fifo {
     this.#fd = openSync(path, constants.O_RDWR)
   }
 
-  /** Resolves when the reader has taken all but what the pipe itself holds, 64 KiB. */
-  async feed(bytes: Buffer): Promise<void> {
-    for (let fed = 0; fed < bytes.length;) {
-      fed += (await promisify(write)(this.#fd, bytes, fed, bytes.length - fed, null)).bytesWritten
-    }
+  /** Resolves when the reader has taken all but what the pipe itself holds, 64 KiB. Rejects when it has ended before that. */
+  async feed(bytes: Buffer, reader?: Running): Promise<void> {
+    const feeder = this.#feeder ??= new Socket({ fd: this.#fd, readable: false, writable: true })
+    const fed = new Promise<void>((resolve, reject) => feeder.write(bytes, error => error == null ? resolve() : reject(error)))
+    const early = reader?.ended.then(outcome => {
+      this.close()
+      throw new Error(`ended before it had read everything: ${JSON.stringify(outcome)}`)
+    })
+    await (early === undefined ? fed : Promise.race([fed, early]))
   }
 
   async drain(bytes: number): Promise<Buffer> {
@@ -121,6 +128,7 @@ export class Fifo {
 
   /** The reader comes to the end when it has taken the rest. */
   close(): void {
-    closeSync(this.#fd)
+    if (this.#feeder === null) closeSync(this.#fd)
+    else this.#feeder.destroy()
   }
 }
