@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -9,6 +9,7 @@ import { runChild, reportOf } from '../helpers/child.js'
 import type { ChildOptions } from '../helpers/child.js'
 import { tool } from '../helpers/copy-tool.js'
 import { makeFile } from '../helpers/files.js'
+import { publicDirectory } from '../helpers/other-user.js'
 import { notRefusing, refuse } from '../helpers/refuse-call.js'
 import { notUring } from '../helpers/ring-state.js'
 import { sha256 } from '../helpers/seeded.js'
@@ -33,8 +34,7 @@ const skipEnter = skip || spawnSync(refuse, ['1', 'enter', process.execPath, '-e
   `Node.js ${process.version} itself aborts where io_uring_enter is refused`
 
 async function allWays(t: Test, options: ChildOptions, user: string[] = []): Promise<Report> {
-  const directory = t.testdir()
-  chmodSync(directory, 0o777)
+  const directory = publicDirectory(t)
   const source = makeFile(join(directory, 'source'), 1_234_567)
   const report = await reportOf<Report>(t, everything, [directory, ...user], options)
   t.same(Object.keys(report.digests), ['readable', 'leased', 'writable', 'piped', 'web', 'file', 'preferred'])

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -22,6 +22,14 @@ export async function runAsOtherUser(t: Test, direction: 'read' | 'write', path:
   const child = spawn(process.execPath, [script, direction, path, root ? '65534' : ''], { stdio: ['ignore', 'pipe', 'inherit'] })
   const [output] = await Promise.all([text(child.stdout), once(child, 'close')])
   return JSON.parse(output) as Report
+}
+
+/** A directory that every user may enter and write to, wherever this project is. */
+export function publicDirectory(t: Test): string {
+  const directory = mkdtempSync(join(tmpdir(), 'uring-streams-public-'))
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  chmodSync(directory, 0o777)
+  return directory
 }
 
 /** The reason to skip what root alone can try as another user. */

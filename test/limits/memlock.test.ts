@@ -1,4 +1,3 @@
-import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -6,6 +5,7 @@ import { probe } from '../../lib/index.js'
 import type { Probe } from '../../lib/index.js'
 import { reportOf } from '../helpers/child.js'
 import { makeFile } from '../helpers/files.js'
+import { publicDirectory } from '../helpers/other-user.js'
 import { notUring } from '../helpers/ring-state.js'
 
 const fixture = new URL('./fixtures/with-limits.js', import.meta.url)
@@ -36,9 +36,8 @@ function ownLimit(): number {
 
 /** Streams of an unprivileged user on a ring of so many entries ('' for the shared one); they must have read and written right. */
 async function unprivileged(t: Test, entries: string, wrap: string[]): Promise<Report> {
-  const directory = t.testdir()
+  const directory = publicDirectory(t)
   const source = makeFile(join(directory, 'source'), 3_000_001)
-  chmodSync(directory, 0o777)
   const report = await reportOf<Report>(t, fixture, [directory, String(nobody), entries], { wrap })
   t.equal(report.uid, nobody)
   t.equal(report.digests.length, 5)

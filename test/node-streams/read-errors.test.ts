@@ -4,7 +4,7 @@ import { finished } from 'node:stream'
 import { noFacts } from '../../lib/engine.js'
 import { createUringReadableStream, createUringReadStream, Ring, type UringReadStream } from '../../lib/index.js'
 import { isOpenOn, streamTest } from '../helpers/descriptors.js'
-import { runAsOtherUser } from '../helpers/other-user.js'
+import { publicDirectory, runAsOtherUser } from '../helpers/other-user.js'
 import { closing, next, recordErrors, recordEvents, shapeOf, thrown } from '../helpers/stream-events.js'
 
 const NAMES = ['open', 'ready', 'data', 'end', 'error', 'close']
@@ -127,7 +127,7 @@ streamTest('with autoClose false a stream that has failed is what one of fs is, 
 })
 
 streamTest('a file that this user may not read gives EACCES', async t => {
-  const file = join(t.testdir(), 'secret')
+  const file = join(publicDirectory(t), 'secret')
   writeFileSync(file, 'content', { mode: 0 })
   const { error, expected, events } = await runAsOtherUser(t, 'read', file)
   t.match(error, { code: 'EACCES', syscall: 'open', path: file })

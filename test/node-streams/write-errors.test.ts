@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { finished } from 'node:stream'
 import { createUringWriteStream } from '../../lib/index.js'
 import { isOpenOn, notLinux, streamTest } from '../helpers/descriptors.js'
-import { runAsOtherUser } from '../helpers/other-user.js'
+import { publicDirectory, runAsOtherUser } from '../helpers/other-user.js'
 import { closing, endAndClose, failingWrite, next, recordErrors, recordEvents, shapeOf, thrown, turns, writeOne } from '../helpers/stream-events.js'
 
 const NAMES = ['open', 'ready', 'drain', 'finish', 'error', 'close']
@@ -87,7 +87,7 @@ streamTest('writes that wait for an open which fails are called back with an err
 })
 
 streamTest('a file that this user may not write gives EACCES', async t => {
-  const file = join(t.testdir(), 'guarded')
+  const file = join(publicDirectory(t), 'guarded')
   writeFileSync(file, 'content', { mode: 0o444 })
   const { error, expected, events } = await runAsOtherUser(t, 'write', file)
   t.match(error, { code: 'EACCES', syscall: 'open', path: file })
