@@ -3,18 +3,17 @@ import { chmodSync, existsSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Running } from '../helpers/copy-tool.js'
-import { command, Fifo, start, startCopy } from '../helpers/copy-tool.js'
+import { Fifo, startCopy } from '../helpers/copy-tool.js'
 import { notUring } from '../helpers/ring-state.js'
 import { makeFifo } from '../helpers/files.js'
 import { patterned } from '../helpers/seeded.js'
 
 const bytes = patterned(1024 ** 2)
 
-/** A copy that has read nearly all of `bytes` and waits for more. @param wrap a command that runs the tool */
+/** A copy that has read nearly all of `bytes` and waits for more. */
 async function startEndless(dir: string, args: string[], engine: string, wrap: string[] = []): Promise<{ running: Running, fifo: Fifo }> {
   const fifo = new Fifo(join(dir, 'source'))
-  const [program, ...rest] = [...wrap, ...command, ...args, fifo.path, join(dir, 'target')]
-  const running = start(program, rest, { env: { ...process.env, URING_STREAMS_ENGINE: engine } })
+  const running = startCopy([...args, fifo.path, join(dir, 'target')], { URING_STREAMS_ENGINE: engine }, { wrap })
   await fifo.feed(bytes, running)
   return { running, fifo }
 }

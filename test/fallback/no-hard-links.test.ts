@@ -4,7 +4,7 @@ import { constants } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Running } from '../helpers/copy-tool.js'
-import { command, content, Fifo, start } from '../helpers/copy-tool.js'
+import { content, Fifo, startCopy } from '../helpers/copy-tool.js'
 import { notRefusing, refuse } from '../helpers/refuse-call.js'
 
 const bytes = content(300_000)
@@ -12,7 +12,8 @@ const bytes = content(300_000)
 /** Begins to copy from a pipe to a new name, where links are answered so. */
 async function startCopying(dir: string, code: 'EPERM' | 'EOPNOTSUPP' | 'ENOSYS'): Promise<{ running: Running, fifo: Fifo }> {
   const fifo = new Fifo(join(dir, 'source'))
-  const running = start(refuse, [String(constants.errno[code]), 'link', ...command, '-q', '--atomic', fifo.path, join(dir, 'target')])
+  const wrap = [refuse, String(constants.errno[code]), 'link']
+  const running = startCopy(['-q', '--atomic', fifo.path, join(dir, 'target')], {}, { wrap })
   await fifo.feed(bytes, running)
   return { running, fifo }
 }

@@ -68,9 +68,15 @@ export function start(program: string, args: string[], options: SpawnOptions = {
   return new Running(spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options }))
 }
 
+interface CopyToolOptions extends SpawnOptions {
+  /** A command that runs the tool. */
+  wrap?: string[]
+}
+
 /** Starts the tool. @param env beside this process's own */
-export function startCopy(args: string[], env: NodeJS.ProcessEnv = {}, options: SpawnOptions = {}): Running {
-  return start(command[0], [...command.slice(1), ...args], { env: { ...process.env, ...env }, ...options })
+export function startCopy(args: string[], env: NodeJS.ProcessEnv = {}, { wrap = [], ...options }: CopyToolOptions = {}): Running {
+  const [program, ...rest] = [...wrap, ...command, ...args]
+  return start(program, rest, { env: { ...process.env, ...env }, ...options })
 }
 
 export function copy(args: string[], env?: NodeJS.ProcessEnv): Promise<Outcome> {
